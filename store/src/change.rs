@@ -1,0 +1,274 @@
+//! Every write there is. A change carries all that was decided outside (times, random values, verdicts), so
+//! that the state is a function of the log of changes.
+
+use crate::records::{
+    AccountRecord, Attempt, ContentRecord, DomainRecord, HookAttempt, SuppressionSource,
+};
+use mail::{
+    AccountId, Address, BaseAddress, Domain, FromId, HookId, MsgId, QueueId, ReversePath, SuppressionId,
+    Timestamp, Verdict,
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, net::IpAddr};
+
+/// One write. It is applied wholly or, when refused, not at all.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Change {
+    /// Put a message in the queue, once per recipient.
+    Accept(Submission),
+    /// Store a message that arrived.
+    Arrive(Arrival),
+    /// Record what became of queued messages. Messages no longer queued are passed over.
+    Settle(Vec<Settlement>),
+    /// Record what became of webhook calls.
+    SettleHooks(Vec<HookSettlement>),
+    /// Put an address on a suppression list.
+    Suppress(NewSuppression),
+    /// Take an address off a suppression list.
+    Unsuppress {
+        /// Whose list.
+        account: AccountId,
+        /// Which address.
+        address: BaseAddress,
+    },
+    /// Add or replace a domain.
+    PutDomain(DomainRecord),
+    /// Add an account, or replace the one of that name; its mailboxes and history stay.
+    PutAccount(AccountRecord),
+    /// Remove what retention no longer keeps.
+    Sweep(Sweep),
+}
+
+impl Change {
+    /// Whether it brings in new mail, and so is refused when room runs out. The others make room, or are few.
+    pub fn needs_room(&self) -> bool {
+        matches!(self, Change::Accept(_) | Change::Arrive(_))
+    }
+
+    /// Roughly the bytes it adds to a transaction.
+    pub fn weight(&self) -> usize {
+        let content = |content: &ContentRecord| match content {
+            ContentRecord::Inline(bytes) => bytes.len(),
+            ContentRecord::File { .. } => 0,
+        };
+        let body = match self {
+            Change::Accept(submission) => {
+                content(&submission.content)
+                    + submission.sent_copy.as_ref().map_or(0, content)
+                    + 1024 * submission.recipients.len()
+            }
+            Change::Arrive(arrival) => content(&arrival.content) + 512 * arrival.recipients.len(),
+            Change::Settle(settlements) => 1024 * settlements.len(),
+            Change::SettleHooks(settlements) => 1024 * settlements.len(),
+            Change::Sweep(sweep) => 256 * sweep.limit,
+            Change::Suppress(_) | Change::Unsuppress { .. } | Change::PutDomain(_) | Change::PutAccount(_) => 0,
+        };
+        body + 1024
+    }
+}
+
+/// A message to be queued.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Submission {
+    /// Whose it is.
+    pub account: AccountId,
+    /// When it came.
+    pub now: Timestamp,
+    /// The bytes to send, signed.
+    pub content: ContentRecord,
+    /// Their number.
+    pub size: u64,
+    /// To whom; at least one.
+    pub recipients: Vec<NewRecipient>,
+    /// The Message-ID header, with its angle brackets.
+    pub message_id: String,
+    /// The subject, for lists and webhooks.
+    pub subject: String,
+    /// See [`crate::records::QueueRecord`].
+    pub transport: Option<String>,
+    /// See [`crate::records::QueueRecord`].
+    pub require_tls: Option<bool>,
+    /// See [`crate::records::QueueRecord`].
+    pub future_release: Option<Timestamp>,
+    /// See [`crate::records::QueueRecord`].
+    pub extra: BTreeMap<String, String>,
+    /// The content has bytes above 127.
+    pub eight_bit: bool,
+    /// RFC 6531.
+    pub smtputf8: bool,
+    /// What goes to the Sent mailbox, Bcc header included.
+    pub sent_copy: Option<ContentRecord>,
+    /// The From address, for the Sent copy.
+    pub msg_from: Address,
+}
+
+/// One recipient of a [`Submission`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NewRecipient {
+    /// RCPT TO.
+    pub address: Address,
+    /// MAIL FROM, with the FromID.
+    pub mail_from: ReversePath,
+    /// The FromID in it. One that the account's queue or history has is refused.
+    pub from_id: Option<FromId>,
+    /// The delivery actor that sends it.
+    pub destination: String,
+}
+
+/// A message that arrived for one or more accounts.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Arrival {
+    /// When.
+    pub now: Timestamp,
+    /// The bytes, with our trace headers.
+    pub content: ContentRecord,
+    /// Their number.
+    pub size: u64,
+    /// For whom; at least one.
+    pub recipients: Vec<ArrivalRecipient>,
+    /// MAIL FROM.
+    pub mail_from: ReversePath,
+    /// SPF says that the client may use it.
+    pub mail_from_validated: bool,
+    /// The address in the From header.
+    pub msg_from: Option<Address>,
+    /// See [`crate::records::MessageRecord`].
+    pub msg_from_validated: bool,
+    /// See [`crate::records::MessageRecord`].
+    pub dkim_verified_domains: Vec<String>,
+    /// The client.
+    pub remote_ip: Option<IpAddr>,
+    /// It is a DSN.
+    pub dsn: bool,
+    /// No person wrote it.
+    pub automated: bool,
+}
+
+/// One recipient of an [`Arrival`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ArrivalRecipient {
+    /// Whose Inbox.
+    pub account: AccountId,
+    /// RCPT TO.
+    pub rcpt_to: Address,
+    /// The FromID that the address carries. When the account's queue or history knows it, no incoming
+    /// webhook is made.
+    pub from_id: Option<FromId>,
+}
+
+/// What became of a queued message.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Settlement {
+    /// Which message.
+    pub id: QueueId,
+    /// When.
+    pub now: Timestamp,
+    /// The attempt that was made; `None` when there was none.
+    pub attempt: Option<Attempt>,
+    /// What happens next.
+    pub decision: Decision,
+}
+
+/// What happens to a message after an attempt, or instead of one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Decision {
+    /// The next hop has it.
+    Delivered,
+    /// Try again, not before this time.
+    Retry(Timestamp),
+    /// Give up.
+    Failed {
+        /// What the deciding answer means; `None` without an SMTP answer.
+        verdict: Option<Verdict>,
+        /// What it means for the suppression list.
+        suppress: Suppress,
+    },
+    /// Its recipient is on the suppression list.
+    Suppressed,
+    /// A person does not want it sent.
+    Cancel,
+}
+
+/// What a failure means for the suppression list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Suppress {
+    /// Nothing.
+    No,
+    /// Add the address.
+    Now,
+    /// Add the address if the two latest other retired messages to it failed too.
+    IfThirdInRow,
+}
+
+/// What became of a webhook call.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HookSettlement {
+    /// Which hook. When it was retired meanwhile, the call is added to its history.
+    pub id: HookId,
+    /// When.
+    pub now: Timestamp,
+    /// The call.
+    pub attempt: HookAttempt,
+    /// What happens next.
+    pub decision: HookDecision,
+}
+
+/// What happens to a hook after a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HookDecision {
+    /// It got through.
+    Succeeded,
+    /// Call again, not before this time.
+    Retry(Timestamp),
+    /// Give up.
+    Failed,
+}
+
+/// An address for a suppression list.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NewSuppression {
+    /// Whose list.
+    pub account: AccountId,
+    /// Which address.
+    pub address: Address,
+    /// When.
+    pub now: Timestamp,
+    /// Why, for people.
+    pub reason: String,
+    /// Who wants it.
+    pub source: SuppressionSource,
+}
+
+/// A round of retention.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Sweep {
+    /// What expired before this is removed.
+    pub now: Timestamp,
+    /// Events older than this are removed.
+    pub events_before: Timestamp,
+    /// At most so many records.
+    pub limit: usize,
+}
+
+/// What a change brought about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// The first of the queue ids; the recipients have consecutive ids in their order.
+    Accepted(QueueId),
+    /// The messages stored, in the order of the recipients.
+    Arrived(Vec<MsgId>),
+    /// How the settled messages left the queue or stayed, counted for metrics.
+    Settled,
+    /// Webhook calls are recorded.
+    HooksSettled,
+    /// The new entry.
+    Suppressed(SuppressionId),
+    /// The entry is gone.
+    Unsuppressed,
+    /// The domain is stored.
+    DomainPut(Domain),
+    /// The account is stored.
+    AccountPut(AccountId),
+    /// So many records are gone; fewer than the limit means that nothing is left to remove.
+    Swept(usize),
+}

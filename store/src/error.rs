@@ -1,0 +1,79 @@
+//! What can go wrong in the store, sorted by what the caller does next.
+
+use std::path::PathBuf;
+
+/// The store could not do its work. None of these is about one change alone: see [`Refusal`] for those.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has the data directory open.
+    #[error("{0} is in use by another postrider process; stop it first, or choose another directory")]
+    InUse(PathBuf),
+    /// The data was written by a version of Postrider that this one does not understand.
+    #[error("{path} holds data of layout {found}, and this version reads layouts up to {known}; use a newer version")]
+    Layout {
+        /// The data directory.
+        path: PathBuf,
+        /// The layout found.
+        found: u32,
+        /// The newest layout this version knows.
+        known: u32,
+    },
+    /// The map or the disk has no room left. Reading and settling still work once there is room again.
+    #[error("no room left in the data directory; free some disk space, or raise store.map_size")]
+    Full,
+    /// A record cannot be decoded.
+    #[error("a record of table {table} cannot be read; the data directory is damaged, restore a backup")]
+    Damaged {
+        /// The table it stands in.
+        table: &'static str,
+    },
+    /// A file operation in the data directory failed.
+    #[error("{path}: {source}")]
+    File {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// LMDB failed.
+    #[error("database: {0}")]
+    Database(heed::Error),
+}
+
+impl From<heed::Error> for StoreError {
+    fn from(error: heed::Error) -> Self {
+        match error {
+            heed::Error::Mdb(heed::MdbError::MapFull) => StoreError::Full,
+            heed::Error::Io(error) if is_disk_full(&error) => StoreError::Full,
+            error => StoreError::Database(error),
+        }
+    }
+}
+
+impl StoreError {
+    pub(crate) fn file(path: impl Into<PathBuf>, source: std::io::Error) -> StoreError {
+        if is_disk_full(&source) { StoreError::Full } else { StoreError::File { path: path.into(), source } }
+    }
+}
+
+fn is_disk_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
+/// Why one change was not made. A refused change leaves no trace; others in the same commit are unharmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Nothing has that id, or it belongs to another account.
+    #[error("not found")]
+    NotFound,
+    /// There is one already.
+    #[error("present already")]
+    Exists,
+    /// A message with that FromID is in the queue or its history already.
+    #[error("the FromID is in use already")]
+    FromIdInUse,
+    /// There is no room for new messages; what is queued is still delivered.
+    #[error("no room left for new messages")]
+    Full,
+}

@@ -1,0 +1,200 @@
+//! What is remembered. LMDB underneath; synchronous; the only code that touches the data directory.
+//!
+//! Reading: [`Store::read`] runs a closure on a snapshot. Writing: a [`Writer`], of which there is one, applies
+//! batches of [`Change`]s, each batch in one synced transaction.
+
+mod change;
+mod content;
+mod directory;
+mod due;
+mod dump;
+mod env;
+mod error;
+mod events;
+mod expiry;
+mod hooks;
+mod keys;
+mod layout;
+mod mailboxes;
+mod queue;
+pub mod records;
+mod suppressions;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod txn;
+mod view;
+mod writer;
+
+pub use change::*;
+pub use directory::{Directory, DirectoryAccount, DirectoryDomain};
+pub use error::{Refusal, StoreError};
+pub use txn::Touched;
+pub use view::{Totals, View};
+pub use writer::{Committed, Writer};
+
+use bytes::Bytes;
+use content::ContentFiles;
+use heed::{Env, WithoutTls};
+use records::ContentRecord;
+use std::{
+    collections::HashSet,
+    fs::{self, File, TryLockError},
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+};
+use tables::Tables;
+
+/// How the store is opened. Sizes in bytes.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// The most that the database may grow to. Address space only: the file grows as it fills. A multiple of
+    /// the page size.
+    pub map_size: usize,
+    /// What stays free of the map for settling what is queued, when new mail is refused already.
+    pub map_reserve: usize,
+    /// New mail is refused when the disk has less left than this.
+    pub disk_reserve: u64,
+    /// Contents up to this size live in the database, larger ones in files.
+    pub inline_max: usize,
+}
+
+/// The state on disk. Cheap to clone; reads from any thread.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) path: PathBuf,
+    pub(crate) options: StoreOptions,
+    pub(crate) env: Env<WithoutTls>,
+    pub(crate) tables: Tables,
+    pub(crate) files: ContentFiles,
+    directory: RwLock<Arc<Directory>>,
+    /// Locked as long as the store is open.
+    _lock: File,
+}
+
+impl Store {
+    /// Opens the data directory, made new when it is missing. There is one writer.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] when another process has it open, [`StoreError::Layout`] when a newer version
+    /// wrote it.
+    pub fn open(path: &Path, options: StoreOptions) -> Result<(Store, Writer), StoreError> {
+        fs::create_dir_all(path).map_err(|error| StoreError::file(path, error))?;
+        restrict(path)?;
+        let lock = lock(path)?;
+        let env = env::open(path, &options, Tables::COUNT)?;
+        let tables = Tables::open(&env)?;
+        layout::bring_up(&env, &tables, path)?;
+        let files = ContentFiles::open(path, options.inline_max)?;
+        files.remove_others(&wanted_files(&env, &tables)?)?;
+        let directory = Directory::load(&*env.read_txn()?, &tables)?;
+        let inner = Arc::new(Inner {
+            path: path.into(),
+            options,
+            env,
+            tables,
+            files,
+            directory: RwLock::new(Arc::new(directory)),
+            _lock: lock,
+        });
+        Ok((Store { inner: inner.clone() }, Writer::new(inner)))
+    }
+
+    /// Asks questions of one snapshot. The closure is short and returns bounded results.
+    ///
+    /// # Errors
+    /// Those of the closure, and a database that cannot be read.
+    pub fn read<T>(&self, ask: impl FnOnce(&View<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        ask(&View { txn: self.inner.env.read_txn()?, tables: &self.inner.tables, files: &self.inner.files })
+    }
+
+    /// All domains and accounts, as of the latest commit that changed them.
+    pub fn directory(&self) -> Arc<Directory> {
+        self.inner.directory.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Makes the bytes of a message ready to be referred to by a change. A large content is on disk when this
+    /// returns, and this blocks meanwhile: see [`Store::is_large`]. `name` is random.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] when there is no room.
+    pub fn stage(&self, name: [u8; 16], bytes: Bytes) -> Result<ContentRecord, StoreError> {
+        self.inner.files.stage(name, bytes)
+    }
+
+    /// Whether a content of that size is written to a file.
+    pub fn is_large(&self, size: usize) -> bool {
+        size > self.inner.options.inline_max
+    }
+
+    /// Bytes of the map that are in use, and its size.
+    pub fn map_usage(&self) -> Result<(u64, u64), StoreError> {
+        let txn = self.inner.env.read_txn()?;
+        Ok((self.inner.used_bytes(&txn)?, self.inner.options.map_size as u64))
+    }
+
+    /// The whole state as text, one record a line, for tests and for people in need. Secrets are left out.
+    pub fn dump(&self) -> Result<String, StoreError> {
+        self.read(dump::dump)
+    }
+
+    /// The data directory.
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+}
+
+impl Inner {
+    pub(crate) fn reload_directory(&self) -> Result<(), StoreError> {
+        let directory = Directory::load(&*self.env.read_txn()?, &self.tables)?;
+        *self.directory.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(directory);
+        Ok(())
+    }
+
+    /// Bytes in pages that hold data; free pages can be used again and do not count.
+    pub(crate) fn used_bytes(&self, txn: &heed::RoTxn<'_>) -> Result<u64, StoreError> {
+        let mut bytes = 0;
+        for table in self.tables.raw() {
+            let stat = table.db.stat(txn)?;
+            let pages = stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
+            bytes += (pages * stat.page_size as usize) as u64;
+        }
+        Ok(bytes)
+    }
+}
+
+/// Others on the machine have no business with other people's mail.
+fn restrict(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(|error| StoreError::file(path, error))
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let file = path.join("lock");
+    let failed = |error| StoreError::file(&file, error);
+    let lock = File::options().create(true).truncate(false).write(true).open(&file).map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(path.into())),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+fn wanted_files(env: &Env<WithoutTls>, tables: &Tables) -> Result<HashSet<String>, StoreError> {
+    let txn = env.read_txn()?;
+    let mut wanted = HashSet::new();
+    for entry in tables.contents.raw().db.iter(&txn)? {
+        // Only the tag is looked at for the many that are inline.
+        let (_, bytes) = entry?;
+        if bytes.first() != Some(&0)
+            && let ContentRecord::File { name, .. } = tables.contents.decode(bytes)?
+        {
+            wanted.insert(content::file_name(name));
+        }
+    }
+    Ok(wanted)
+}

@@ -1,0 +1,264 @@
+//! The queue: accepting, settling, retiring.
+
+use crate::{
+    StoreError,
+    change::{Applied, Decision, NewRecipient, NewSuppression, Settlement, Submission, Suppress},
+    keys::{DueKey, Expiring, ExpiryKey},
+    records::{
+        AttemptResult, EventKind, EventRecord, MessageOutcome, QueueRecord, RetiredRecord, StandardMailbox,
+        SuppressionSource,
+    },
+    txn::{Outcome, Txn},
+    Refusal,
+};
+use mail::{BaseAddress, QueueId, Timestamp};
+
+impl Txn<'_> {
+    pub(crate) fn accept(&mut self, submission: &Submission) -> Outcome<Applied> {
+        if self.account(submission.account)?.is_none() {
+            return Ok(Err(Refusal::NotFound));
+        }
+        for recipient in &submission.recipients {
+            if let Some(from_id) = &recipient.from_id
+                && self.tables.from_ids.contains(&self.rw, &(submission.account, from_id.key().into()))?
+            {
+                return Ok(Err(Refusal::FromIdInUse));
+            }
+        }
+        let content = self.put_content(&submission.content, submission.recipients.len())?;
+        let first = QueueId(self.counters.queue + 1);
+        for recipient in &submission.recipients {
+            let record = queue_record(submission, recipient, content);
+            self.enqueue(record)?;
+        }
+        if let Some(copy) = &submission.sent_copy {
+            self.store_sent_copy(submission, copy, StandardMailbox::Sent)?;
+        }
+        Ok(Ok(Applied::Accepted(first)))
+    }
+
+    fn enqueue(&mut self, record: QueueRecord) -> Result<(), StoreError> {
+        self.counters.queue += 1;
+        let id = QueueId(self.counters.queue);
+        self.tables.queue.put(&mut self.rw, &id, &record)?;
+        if let Some(from_id) = &record.from_id {
+            self.tables.from_ids.put(&mut self.rw, &(record.account, from_id.key().into()), &id)?;
+        }
+        self.log_event(record.account, &event(&record, id, EventKind::Queued, record.queued))?;
+        if !record.hold {
+            self.tables.queue_due.insert(&mut self.rw, &due_key(&record, id))?;
+            self.touched.destinations.insert(record.destination);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn settle(&mut self, settlements: &[Settlement]) -> Outcome<Applied> {
+        for settlement in settlements {
+            // Cancelled meanwhile, or settled before a crash of the actor: nothing is left to do.
+            if let Some(record) = self.tables.queue.get(&self.rw, &settlement.id)? {
+                self.settle_one(settlement, record)?;
+            }
+        }
+        Ok(Ok(Applied::Settled))
+    }
+
+    fn settle_one(&mut self, settlement: &Settlement, mut record: QueueRecord) -> Result<(), StoreError> {
+        let Settlement { id, now, .. } = *settlement;
+        let old_due = due_key(&record, id);
+        if let Some(attempt) = &settlement.attempt {
+            record.attempts.push(attempt.clone());
+            let mut attempted = event(&record, id, EventKind::Attempted, now);
+            describe(&mut attempted, Some(&attempt.result));
+            self.log_event(record.account, &attempted)?;
+        }
+        let result = settlement.attempt.as_ref().map(|attempt| &attempt.result);
+        match &settlement.decision {
+            Decision::Retry(at) => {
+                record.next_attempt = *at;
+                let mut delayed = event(&record, id, EventKind::Delayed, now);
+                describe(&mut delayed, result);
+                self.tell(&mut record, delayed)?;
+                if !record.hold {
+                    self.tables.queue_due.remove(&mut self.rw, &old_due)?;
+                    self.tables.queue_due.insert(&mut self.rw, &due_key(&record, id))?;
+                }
+                self.tables.queue.put(&mut self.rw, &id, &record)
+            }
+            Decision::Delivered => {
+                let mut delivered = event(&record, id, EventKind::Delivered, now);
+                describe(&mut delivered, result);
+                self.retire(id, record, &old_due, MessageOutcome::Delivered, delivered)
+            }
+            Decision::Suppressed => {
+                let mut suppressed = event(&record, id, EventKind::Suppressed, now);
+                suppressed.error = "the recipient is on the suppression list".into();
+                self.retire(id, record, &old_due, MessageOutcome::Suppressed, suppressed)
+            }
+            Decision::Cancel => {
+                let canceled = event(&record, id, EventKind::Canceled, now);
+                self.retire(id, record, &old_due, MessageOutcome::Canceled, canceled)
+            }
+            Decision::Failed { verdict, suppress } => {
+                let suppressing = self.suppress_after_failure(id, &record, *suppress, *verdict, now)?;
+                let mut failed = event(&record, id, EventKind::Failed, now);
+                describe(&mut failed, result);
+                failed.suppressing = suppressing;
+                let outcome = MessageOutcome::Failed { verdict: *verdict, suppressing };
+                self.retire(id, record, &old_due, outcome, failed)
+            }
+        }
+    }
+
+    /// Takes a message out of the queue into history.
+    fn retire(
+        &mut self,
+        id: QueueId,
+        mut record: QueueRecord,
+        due: &DueKey,
+        outcome: MessageOutcome,
+        event: EventRecord,
+    ) -> Result<(), StoreError> {
+        let now = event.time;
+        self.tell(&mut record, event)?;
+        self.tables.queue.delete(&mut self.rw, &id)?;
+        if !record.hold {
+            self.tables.queue_due.remove(&mut self.rw, due)?;
+        }
+        self.release_content(record.content)?;
+        let keep = self.account(record.account)?.map(|account| account.keep_retired_messages).unwrap_or_default();
+        let expires = now.after(keep);
+        self.note_streak(id, &record, outcome, expires, now)?;
+        if keep.is_zero() {
+            return self.forget_from_id(&record);
+        }
+        self.tables.expiry.put(
+            &mut self.rw,
+            &ExpiryKey { at: expires, what: Expiring::RetiredMessage(id) },
+            &(),
+        )?;
+        let retired = RetiredRecord { message: record, id, outcome, retired: now, expires };
+        self.tables.retired.put(&mut self.rw, &id, &retired)
+    }
+
+    pub(crate) fn forget_from_id(&mut self, record: &QueueRecord) -> Result<(), StoreError> {
+        if let Some(from_id) = &record.from_id {
+            self.tables.from_ids.delete(&mut self.rw, &(record.account, from_id.key().into()))?;
+        }
+        Ok(())
+    }
+
+    /// Logs an event, and makes a hook of it where the account wants one.
+    fn tell(&mut self, record: &mut QueueRecord, event: EventRecord) -> Result<(), StoreError> {
+        self.log_event(record.account, &event)?;
+        if let Some(hook) = self.make_outgoing_hook(record, event)? {
+            record.last_hook = Some(hook);
+        }
+        Ok(())
+    }
+
+    /// The automatic rule: whether this failure put the address on the list.
+    fn suppress_after_failure(
+        &mut self,
+        id: QueueId,
+        record: &QueueRecord,
+        suppress: Suppress,
+        verdict: Option<mail::Verdict>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let third = match suppress {
+            Suppress::No => return Ok(false),
+            Suppress::Now => false,
+            Suppress::IfThirdInRow => {
+                if self.failures_in_row(record, now)? < 2 {
+                    return Ok(false);
+                }
+                true
+            }
+        };
+        let answer = record.attempts.last().and_then(|attempt| attempt.result.answer());
+        let new = NewSuppression {
+            account: record.account,
+            address: record.recipient.clone(),
+            now,
+            reason: crate::suppressions::automatic_reason(answer, verdict, third),
+            source: SuppressionSource::Queue(id),
+        };
+        Ok(self.suppress(&new)?.is_ok())
+    }
+}
+
+fn queue_record(submission: &Submission, recipient: &NewRecipient, content: mail::ContentId) -> QueueRecord {
+    let next_attempt = submission.future_release.map_or(submission.now, |release| release.max(submission.now));
+    QueueRecord {
+        account: submission.account,
+        content,
+        size: submission.size,
+        mail_from: recipient.mail_from.clone(),
+        recipient: recipient.address.clone(),
+        from_id: recipient.from_id.clone(),
+        message_id: submission.message_id.clone(),
+        subject: submission.subject.clone(),
+        destination: recipient.destination.clone(),
+        queued: submission.now,
+        next_attempt,
+        attempts: Vec::new(),
+        hold: false,
+        transport: submission.transport.clone(),
+        require_tls: submission.require_tls,
+        future_release: submission.future_release,
+        extra: submission.extra.clone(),
+        eight_bit: submission.eight_bit,
+        smtputf8: submission.smtputf8,
+        last_hook: None,
+    }
+}
+
+fn due_key(record: &QueueRecord, id: QueueId) -> DueKey {
+    DueKey { group: record.destination.clone(), at: record.next_attempt, id: id.0 }
+}
+
+fn event(record: &QueueRecord, id: QueueId, kind: EventKind, time: Timestamp) -> EventRecord {
+    EventRecord {
+        time,
+        kind,
+        queue_id: id,
+        from_id: record.from_id.clone(),
+        message_id: record.message_id.clone(),
+        recipient: record.recipient.clone(),
+        attempt: 0,
+        code: 0,
+        enhanced: None,
+        error: String::new(),
+        suppressing: false,
+        dsn: false,
+    }
+    .of_attempt(record, kind)
+}
+
+impl EventRecord {
+    fn of_attempt(mut self, record: &QueueRecord, kind: EventKind) -> EventRecord {
+        let about_attempt = matches!(
+            kind,
+            EventKind::Attempted | EventKind::Delivered | EventKind::Delayed | EventKind::Failed
+        );
+        if about_attempt {
+            self.attempt = u32::try_from(record.attempts.len()).unwrap_or(u32::MAX);
+        }
+        self
+    }
+}
+
+/// Copies the answer of the attempt that decided the event.
+fn describe(event: &mut EventRecord, result: Option<&AttemptResult>) {
+    let Some(result) = result else { return };
+    if let Some(answer) = result.answer() {
+        event.code = answer.code;
+        event.enhanced = answer.enhanced;
+    }
+    event.error = result.error().to_owned();
+}
+
+/// The key of a streak or a suppression of a message's recipient.
+pub(crate) fn base_key(record: &QueueRecord) -> (mail::AccountId, String) {
+    (record.account, BaseAddress::of(&record.recipient).to_string())
+}

@@ -1,0 +1,121 @@
+//! Domains and accounts.
+
+use mail::{Address, Domain, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::{fmt, time::Duration};
+
+/// A domain that accounts may send from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DomainRecord {
+    /// Its name.
+    pub name: Domain,
+    /// What stands between an address and a FromID or tag: `rider+tag@localhost`.
+    pub catchall_separator: char,
+    /// Nothing may be sent from it.
+    pub disabled: bool,
+    /// The keys that sign its mail, each with a selector.
+    pub dkim: Vec<DkimKeyRecord>,
+}
+
+/// A DKIM key.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct DkimKeyRecord {
+    /// RFC 6376 3.1.
+    pub selector: String,
+    /// The private key as PKCS#8 DER; a secret.
+    pub pkcs8: Vec<u8>,
+}
+
+impl fmt::Debug for DkimKeyRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DkimKeyRecord").field("selector", &self.selector).finish_non_exhaustive()
+    }
+}
+
+/// An account: one application, one login, one history.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct AccountRecord {
+    /// Its name; unique.
+    pub name: String,
+    /// The display name of mail without one.
+    pub full_name: String,
+    /// Argon2id in PHC string form; a secret.
+    pub password_hash: String,
+    /// Addresses it may send from and receives for.
+    pub addresses: Vec<AddressPattern>,
+    /// Login addresses whose messages get FromIDs.
+    pub from_id_login_addresses: Vec<Address>,
+    /// How long retired messages are kept; zero keeps none.
+    pub keep_retired_messages: Duration,
+    /// How long retired hooks are kept; zero keeps none.
+    pub keep_retired_hooks: Duration,
+    /// Wants DSNs in its Inbox.
+    pub dsn_to_inbox: bool,
+    /// May not log in or send.
+    pub disabled: bool,
+    /// Where events of outgoing messages are told.
+    pub outgoing_webhook: Option<OutgoingWebhook>,
+    /// Where arriving messages are told.
+    pub incoming_webhook: Option<IncomingWebhook>,
+    /// Signs the webhooks (Standard Webhooks); 24 random bytes; a secret.
+    pub webhook_secret: Vec<u8>,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+impl fmt::Debug for AccountRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccountRecord")
+            .field("name", &self.name)
+            .field("addresses", &self.addresses)
+            .field("disabled", &self.disabled)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An address of an account, or all of a domain that no account names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AddressPattern {
+    /// One address.
+    Address(Address),
+    /// `@example.com`: every other address there.
+    CatchAll(Domain),
+}
+
+/// An account's outgoing webhook.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct OutgoingWebhook {
+    /// Where to.
+    pub url: String,
+    /// The `Authorization` header; a secret.
+    pub authorization: Option<String>,
+    /// Only these events; empty: all.
+    pub events: Vec<super::EventKind>,
+    /// Every event is told, rather than the newest only.
+    pub every_event: bool,
+}
+
+impl fmt::Debug for OutgoingWebhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutgoingWebhook")
+            .field("url", &self.url)
+            .field("events", &self.events)
+            .field("every_event", &self.every_event)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An account's incoming webhook.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct IncomingWebhook {
+    /// Where to.
+    pub url: String,
+    /// The `Authorization` header; a secret.
+    pub authorization: Option<String>,
+}
+
+impl fmt::Debug for IncomingWebhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IncomingWebhook").field("url", &self.url).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,19 @@
+//! What the tables hold. Every record is encoded with postcard; a change of shape is a new layout (layout.rs).
+
+mod directory;
+mod event;
+mod hook;
+mod mailbox;
+mod message;
+mod suppression;
+
+pub use directory::{
+    AccountRecord, AddressPattern, DkimKeyRecord, DomainRecord, IncomingWebhook, OutgoingWebhook,
+};
+pub use event::{EventKind, EventRecord};
+pub use hook::{
+    HookAttempt, HookOutcome, HookRecord, HookSubject, IncomingHook, OutgoingHook, RetiredHookRecord,
+};
+pub use mailbox::{ContentRecord, MailboxRecord, MessageRecord, STANDARD_MAILBOXES, StandardMailbox};
+pub use message::{Attempt, AttemptResult, MessageOutcome, QueueRecord, RetiredRecord, SmtpAnswer, TlsFacts};
+pub use suppression::{Streak, SuppressionRecord, SuppressionSource};

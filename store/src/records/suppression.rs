@@ -1,0 +1,41 @@
+//! Suppression lists.
+
+use mail::{Address, QueueId, SuppressionId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// An address that gets no mail from an account. The key is its base address.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SuppressionRecord {
+    /// Its id.
+    pub id: SuppressionId,
+    /// Since when.
+    pub created: Timestamp,
+    /// The address it was made from.
+    pub original: Address,
+    /// Why, for people.
+    pub reason: String,
+    /// Who made it.
+    pub source: SuppressionSource,
+}
+
+/// Who put an address on the list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum SuppressionSource {
+    /// A person, or an application on a person's behalf.
+    Manual,
+    /// An application that said it was not a person's decision (`Manual: false`).
+    Application,
+    /// A failed delivery of that message.
+    Queue(QueueId),
+    /// A DSN about that message.
+    Dsn(QueueId),
+    /// A complaint about that message.
+    Complaint(QueueId),
+}
+
+/// The latest failures in a row to one base address, for the rule of three.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Streak {
+    /// Oldest first, at most two: the message and when its history ends.
+    pub failures: Vec<(QueueId, Timestamp)>,
+}

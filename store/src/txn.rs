@@ -1,0 +1,123 @@
+//! A write transaction: the tables, the counters, and what the commit will have touched.
+
+use crate::{
+    Refusal, StoreError,
+    change::{Applied, Change},
+    records::AccountRecord,
+    tables::Tables,
+};
+use heed::RwTxn;
+use mail::AccountId;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::{BTreeSet, HashMap},
+    rc::Rc,
+};
+
+/// The last id given out, for every kind of id.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Counters {
+    pub(crate) queue: u64,
+    pub(crate) content: u64,
+    pub(crate) hook: u64,
+    pub(crate) msg: u64,
+    pub(crate) suppression: u64,
+    pub(crate) mailbox: u32,
+    pub(crate) account: u32,
+}
+
+/// What a commit touched: hints for those who do the work.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// Destinations with new or earlier work.
+    pub destinations: BTreeSet<String>,
+    /// URLs with new hooks.
+    pub urls: BTreeSet<String>,
+    /// Domains or accounts changed.
+    pub directory: bool,
+}
+
+pub(crate) const COUNTERS: &str = "counters";
+
+pub(crate) struct Txn<'e> {
+    pub(crate) rw: RwTxn<'e>,
+    pub(crate) tables: &'e Tables,
+    pub(crate) counters: Counters,
+    pub(crate) touched: Touched,
+    /// Content files that nothing refers to once this is committed.
+    pub(crate) dropped_files: Vec<[u8; 16]>,
+    accounts: HashMap<AccountId, Option<Rc<AccountRecord>>>,
+    event_heads: HashMap<AccountId, u64>,
+}
+
+/// What applying one change came to: an error ends the whole transaction, a refusal only the change.
+pub(crate) type Outcome<T> = Result<Result<T, Refusal>, StoreError>;
+
+impl<'e> Txn<'e> {
+    pub(crate) fn new(rw: RwTxn<'e>, tables: &'e Tables) -> Result<Txn<'e>, StoreError> {
+        let counters = match tables.meta.get(&rw, COUNTERS)? {
+            Some(bytes) => postcard::from_bytes(bytes).map_err(|_| StoreError::Damaged { table: "meta" })?,
+            None => Counters::default(),
+        };
+        Ok(Txn {
+            rw,
+            tables,
+            counters,
+            touched: Touched::default(),
+            dropped_files: Vec::new(),
+            accounts: HashMap::new(),
+            event_heads: HashMap::new(),
+        })
+    }
+
+    pub(crate) fn apply(&mut self, change: &Change) -> Outcome<Applied> {
+        match change {
+            Change::Accept(submission) => self.accept(submission),
+            Change::Arrive(arrival) => self.arrive(arrival),
+            Change::Settle(settlements) => self.settle(settlements),
+            Change::SettleHooks(settlements) => self.settle_hooks(settlements),
+            Change::Suppress(new) => self.suppress(new),
+            Change::Unsuppress { account, address } => self.unsuppress(*account, address),
+            Change::PutDomain(domain) => self.put_domain(domain),
+            Change::PutAccount(account) => self.put_account(account),
+            Change::Sweep(sweep) => self.sweep(sweep),
+        }
+    }
+
+    /// Writes the counters and syncs. Returns what was touched and which files are to be removed.
+    pub(crate) fn commit(mut self) -> Result<(Touched, Vec<[u8; 16]>), StoreError> {
+        for (account, head) in std::mem::take(&mut self.event_heads) {
+            self.tables.event_heads.put(&mut self.rw, &account, &head)?;
+        }
+        let counters = postcard::to_stdvec(&self.counters).expect("counters are plain numbers");
+        self.tables.meta.put(&mut self.rw, COUNTERS, &counters)?;
+        self.rw.commit()?;
+        Ok((self.touched, self.dropped_files))
+    }
+
+    /// An account, read once a transaction.
+    pub(crate) fn account(&mut self, id: AccountId) -> Result<Option<Rc<AccountRecord>>, StoreError> {
+        if let Some(account) = self.accounts.get(&id) {
+            return Ok(account.clone());
+        }
+        let account = self.tables.accounts.get(&self.rw, &id)?.map(Rc::new);
+        self.accounts.insert(id, account.clone());
+        Ok(account)
+    }
+
+    /// Forgets what [`Txn::account`] read.
+    pub(crate) fn accounts_changed(&mut self) {
+        self.accounts.clear();
+        self.touched.directory = true;
+    }
+
+    /// The place of the account's next event.
+    pub(crate) fn next_event(&mut self, account: AccountId) -> Result<u64, StoreError> {
+        let head = match self.event_heads.get(&account) {
+            Some(head) => *head,
+            None => self.tables.event_heads.get(&self.rw, &account)?.unwrap_or(1),
+        };
+        self.event_heads.insert(account, head + 1);
+        Ok(head)
+    }
+}

@@ -1,0 +1,217 @@
+//! Reading: a snapshot, and the questions it answers. Every answer is bounded.
+
+use crate::{
+    StoreError,
+    content::ContentFiles,
+    keys::Key,
+    records::{
+        ContentRecord, EventRecord, HookRecord, MailboxRecord, MessageRecord, QueueRecord, RetiredHookRecord,
+        RetiredRecord, SuppressionRecord,
+    },
+    tables::Tables,
+};
+use bytes::Bytes;
+use heed::RoTxn;
+use mail::{
+    AccountId, Address, BaseAddress, ContentId, EventSeq, FromId, HookId, MailboxId, MsgId, QueueId, Timestamp,
+};
+use std::ops::Bound;
+
+/// The state as of one commit. Held briefly: an old snapshot keeps the database from reusing its pages.
+pub struct View<'t> {
+    pub(crate) txn: RoTxn<'t, heed::WithoutTls>,
+    pub(crate) tables: &'t Tables,
+    pub(crate) files: &'t ContentFiles,
+}
+
+impl View<'_> {
+    /// Messages of a destination that are due at `now`, oldest first, without those for which `skip` says so.
+    pub fn due_messages(
+        &self,
+        destination: &str,
+        now: Timestamp,
+        limit: usize,
+        skip: impl Fn(QueueId) -> bool,
+    ) -> Result<Vec<QueueId>, StoreError> {
+        let ids = self.tables.queue_due.due(&self.txn, destination, now, limit, |id| skip(QueueId(id)))?;
+        Ok(ids.into_iter().map(QueueId).collect())
+    }
+
+    /// When the destination's first message after `after` becomes due; without `after`, its earliest.
+    pub fn next_message_due(
+        &self,
+        destination: &str,
+        after: Option<Timestamp>,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.tables.queue_due.next(&self.txn, destination, after)
+    }
+
+    /// Destinations with messages, by name after `after`, each with the time of its earliest.
+    pub fn destinations(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, Timestamp)>, StoreError> {
+        self.tables.queue_due.groups(&self.txn, after, limit)
+    }
+
+    /// A queued message.
+    pub fn message(&self, id: QueueId) -> Result<Option<QueueRecord>, StoreError> {
+        self.tables.queue.get(&self.txn, &id)
+    }
+
+    /// A message that left the queue.
+    pub fn retired_message(&self, id: QueueId) -> Result<Option<RetiredRecord>, StoreError> {
+        self.tables.retired.get(&self.txn, &id)
+    }
+
+    /// The queued or retired message with that FromID.
+    pub fn by_from_id(&self, account: AccountId, from_id: &FromId) -> Result<Option<QueueId>, StoreError> {
+        self.tables.from_ids.get(&self.txn, &(account, from_id.key().into()))
+    }
+
+    /// The bytes of a content; `None` when it is gone. A large one is read from its file as a whole.
+    pub fn content(&self, id: ContentId) -> Result<Option<Bytes>, StoreError> {
+        match self.tables.contents.get(&self.txn, &id)? {
+            Some(ContentRecord::Inline(bytes)) => Ok(Some(bytes)),
+            Some(ContentRecord::File { name, .. }) => self.files.read(name).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Hooks to a URL that are due at `now`, oldest first, without those for which `skip` says so.
+    pub fn due_hooks(
+        &self,
+        url: &str,
+        now: Timestamp,
+        limit: usize,
+        skip: impl Fn(HookId) -> bool,
+    ) -> Result<Vec<HookId>, StoreError> {
+        let ids = self.tables.hooks_due.due(&self.txn, url, now, limit, |id| skip(HookId(id)))?;
+        Ok(ids.into_iter().map(HookId).collect())
+    }
+
+    /// When the URL's first hook after `after` becomes due; without `after`, its earliest.
+    pub fn next_hook_due(&self, url: &str, after: Option<Timestamp>) -> Result<Option<Timestamp>, StoreError> {
+        self.tables.hooks_due.next(&self.txn, url, after)
+    }
+
+    /// URLs with hooks, by name after `after`, each with the time of its earliest.
+    pub fn hook_urls(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, Timestamp)>, StoreError> {
+        self.tables.hooks_due.groups(&self.txn, after, limit)
+    }
+
+    /// A pending hook.
+    pub fn hook(&self, id: HookId) -> Result<Option<HookRecord>, StoreError> {
+        self.tables.hooks.get(&self.txn, &id)
+    }
+
+    /// A hook that is done with.
+    pub fn retired_hook(&self, id: HookId) -> Result<Option<RetiredHookRecord>, StoreError> {
+        self.tables.retired_hooks.get(&self.txn, &id)
+    }
+
+    /// Retired hooks with ids after `after`, oldest first.
+    pub fn retired_hooks(
+        &self,
+        after: Option<HookId>,
+        limit: usize,
+    ) -> Result<Vec<(HookId, RetiredHookRecord)>, StoreError> {
+        let start = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        self.tables.retired_hooks.from(&self.txn, start, limit)
+    }
+
+    /// An account's events after `after`, in order.
+    pub fn events(
+        &self,
+        account: AccountId,
+        after: EventSeq,
+        limit: usize,
+    ) -> Result<Vec<(EventSeq, EventRecord)>, StoreError> {
+        let after = (account, after);
+        let events = self.tables.events.within(&self.txn, &account.encode(), Some(&after), limit)?;
+        Ok(events.into_iter().map(|((_, seq), event)| (seq, event)).collect())
+    }
+
+    /// The suppression list's entry for an address, by its base address.
+    pub fn suppression(
+        &self,
+        account: AccountId,
+        address: &Address,
+    ) -> Result<Option<SuppressionRecord>, StoreError> {
+        self.tables.suppressions.get(&self.txn, &(account, BaseAddress::of(address).to_string()))
+    }
+
+    /// A message in a mailbox.
+    pub fn mailbox_message(&self, id: MsgId) -> Result<Option<MessageRecord>, StoreError> {
+        self.tables.messages.get(&self.txn, &id)
+    }
+
+    /// A mailbox.
+    pub fn mailbox(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+    ) -> Result<Option<MailboxRecord>, StoreError> {
+        self.tables.mailboxes.get(&self.txn, &(account, mailbox))
+    }
+
+    /// The mailboxes of an account.
+    pub fn mailboxes(&self, account: AccountId) -> Result<Vec<(MailboxId, MailboxRecord)>, StoreError> {
+        let mailboxes = self.tables.mailboxes.within(&self.txn, &account.encode(), None, usize::MAX)?;
+        Ok(mailboxes.into_iter().map(|((_, id), mailbox)| (id, mailbox)).collect())
+    }
+
+    /// The messages of a mailbox with ids after `after`, oldest first.
+    pub fn mailbox_messages(
+        &self,
+        mailbox: MailboxId,
+        after: Option<MsgId>,
+        limit: usize,
+    ) -> Result<Vec<MsgId>, StoreError> {
+        let after = after.map(|msg| (mailbox, msg));
+        let keys =
+            self.tables.mailbox_messages.within(&self.txn, &mailbox.0.to_be_bytes(), after.as_ref(), limit)?;
+        Ok(keys.into_iter().map(|((_, msg), ())| msg).collect())
+    }
+
+    /// How much of everything there is; costs the same whatever the numbers.
+    pub fn totals(&self) -> Result<Totals, StoreError> {
+        let queued = self.tables.queue.len(&self.txn)?;
+        Ok(Totals {
+            queued,
+            held: queued.saturating_sub(self.tables.queue_due.len(&self.txn)?),
+            retired: self.tables.retired.len(&self.txn)?,
+            hooks: self.tables.hooks.len(&self.txn)?,
+            retired_hooks: self.tables.retired_hooks.len(&self.txn)?,
+            events: self.tables.events.len(&self.txn)?,
+            suppressions: self.tables.suppressions.len(&self.txn)?,
+            mailbox_messages: self.tables.messages.len(&self.txn)?,
+        })
+    }
+}
+
+/// How many records of each kind there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Messages in the queue.
+    pub queued: u64,
+    /// Of these, held.
+    pub held: u64,
+    /// Messages in history.
+    pub retired: u64,
+    /// Pending hooks.
+    pub hooks: u64,
+    /// Hooks in history.
+    pub retired_hooks: u64,
+    /// Lines of all event logs.
+    pub events: u64,
+    /// Entries of all suppression lists.
+    pub suppressions: u64,
+    /// Messages in all mailboxes.
+    pub mailbox_messages: u64,
+}
