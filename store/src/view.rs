@@ -146,6 +146,19 @@ impl View<'_> {
         self.tables.suppressions.get(&self.txn, &(account, BaseAddress::of(address).to_string()))
     }
 
+    /// An account's suppression list, each entry with its base address: those behind the base address `after`,
+    /// in the order of the base addresses.
+    pub fn suppressions(
+        &self,
+        account: AccountId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, SuppressionRecord)>, StoreError> {
+        let after = after.map(|base| (account, base.to_owned()));
+        let entries = self.tables.suppressions.within(&self.txn, &account.encode(), after.as_ref(), limit)?;
+        Ok(entries.into_iter().map(|((_, base), record)| (base, record)).collect())
+    }
+
     /// A message in a mailbox.
     pub fn mailbox_message(&self, id: MsgId) -> Result<Option<MessageRecord>, StoreError> {
         self.tables.messages.get(&self.txn, &id)
@@ -177,6 +190,21 @@ impl View<'_> {
         let keys =
             self.tables.mailbox_messages.within(&self.txn, &mailbox.0.to_be_bytes(), after.as_ref(), limit)?;
         Ok(keys.into_iter().map(|((_, msg), ())| msg).collect())
+    }
+
+    /// Whether a sweep with these times would remove anything.
+    pub fn has_expired(&self, now: Timestamp, events_before: Timestamp) -> Result<bool, StoreError> {
+        let retired = self.tables.expiry.from(&self.txn, Bound::Unbounded, 1)?;
+        if retired.first().is_some_and(|(key, ())| key.at <= now) {
+            return Ok(true);
+        }
+        for (account, _) in self.tables.event_heads.from(&self.txn, Bound::Unbounded, usize::MAX)? {
+            let oldest = self.tables.events.within(&self.txn, &account.encode(), None, 1)?;
+            if oldest.first().is_some_and(|(_, event)| event.time < events_before) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// How much of everything there is; costs the same whatever the numbers.

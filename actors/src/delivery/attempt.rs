@@ -1,0 +1,199 @@
+//! One attempt: a transaction for messages that share it, over a new or an idle connection.
+
+use super::{
+    Deps,
+    connection::{Connection, OpenError},
+};
+use crate::pace::Health;
+use bytes::Bytes;
+use mail::{EnhancedCode, QueueId, Timestamp};
+use smtp::{Failure, Phase, Recipient, RecipientResult, Reply, Transaction, TransactionResult};
+use std::net::IpAddr;
+use store::records::{Attempt, AttemptResult, QueueRecord, SmtpAnswer};
+
+/// Answers and errors are kept in history up to this many bytes.
+const TEXT_MAX: usize = 1024;
+
+/// Messages that go in one transaction: same content, return path and demands.
+pub(crate) struct Job {
+    pub(crate) messages: Vec<(QueueId, QueueRecord)>,
+    pub(crate) content: Bytes,
+}
+
+/// What an attempt came to.
+pub(crate) struct Attempted {
+    /// One for each message of the job, in order.
+    pub(crate) attempts: Vec<Attempt>,
+    /// What it says about the destination.
+    pub(crate) health: Health,
+    /// The connection, when it is of further use.
+    pub(crate) connection: Option<Connection>,
+}
+
+/// Delivers a job, on `idle` when given.
+pub(crate) async fn attempt(deps: &Deps, destination: &str, job: Job, idle: Option<Connection>) -> Attempted {
+    let started = deps.clock.now();
+    let (result, connection) = match idle {
+        Some(connection) => match transact(connection, transaction(&job)).await {
+            // The host closed the connection while it was idle: that says nothing about the message.
+            (result, _) if was_stale(&result) => connect_and_transact(deps, destination, &job).await,
+            (result, connection) => (Ok(result), connection),
+        },
+        None => connect_and_transact(deps, destination, &job).await,
+    };
+    let hop = deps.router.next_hop(destination);
+    let facts = Facts {
+        started,
+        duration_ms: u32::try_from(deps.clock.now().since(started).as_millis()).unwrap_or(u32::MAX),
+        host: hop.host.clone(),
+        address: Some(hop.address.ip()),
+    };
+    let (results, health) = match result {
+        Ok(result) => {
+            let health = health(&result);
+            (result.recipients.into_iter().map(attempt_result).collect(), health)
+        }
+        Err(error) => {
+            let (result, health) = unopened(error);
+            (vec![result; job.messages.len()], health)
+        }
+    };
+    Attempted { attempts: results.into_iter().map(|result| facts.attempt(result)).collect(), health, connection }
+}
+
+async fn connect_and_transact(
+    deps: &Deps,
+    destination: &str,
+    job: &Job,
+) -> (Result<TransactionResult, OpenError>, Option<Connection>) {
+    let permit = deps.connections.clone().acquire_owned().await.expect("the semaphore is never closed");
+    let hop = deps.router.next_hop(destination);
+    let opened = Connection::open(
+        &*deps.dialer,
+        hop,
+        &deps.options.ehlo_name,
+        deps.options.timeouts.clone(),
+        permit,
+        &deps.metrics,
+    )
+    .await;
+    match opened {
+        Ok(connection) => {
+            let (result, connection) = transact(connection, transaction(job)).await;
+            (Ok(result), connection)
+        }
+        Err(error) => (Err(error), None),
+    }
+}
+
+async fn transact(
+    mut connection: Connection,
+    transaction: Transaction,
+) -> (TransactionResult, Option<Connection>) {
+    let result = connection.send(transaction).await;
+    let usable = connection.is_usable().await;
+    (result, usable.then_some(connection))
+}
+
+fn transaction(job: &Job) -> Transaction {
+    let (_, first) = &job.messages[0];
+    Transaction {
+        mail_from: first.mail_from.to_smtp(),
+        recipients: job
+            .messages
+            .iter()
+            .map(|(_, message)| Recipient { path: message.recipient.to_smtp(), ..Recipient::default() })
+            .collect(),
+        content: job.content.clone(),
+        eight_bit: first.eight_bit,
+        smtputf8: first.smtputf8,
+        require_tls: first.require_tls == Some(true),
+        envid: None,
+        ret: None,
+    }
+}
+
+fn was_stale(result: &TransactionResult) -> bool {
+    result.recipients.iter().all(|recipient| match recipient {
+        RecipientResult::Failed(Failure::Closed { at }) => matches!(at, Phase::Idle | Phase::Rset | Phase::Mail),
+        // RFC 5321 3.8: a server that shuts an idle session down says so.
+        RecipientResult::Refused { reply, at } => {
+            reply.code() == 421 && matches!(at, Phase::Idle | Phase::Rset | Phase::Mail)
+        }
+        _ => false,
+    })
+}
+
+fn health(result: &TransactionResult) -> Health {
+    let strained = |recipient: &RecipientResult| match recipient {
+        RecipientResult::Accepted(_) => false,
+        RecipientResult::Refused { reply, .. } => reply.is_transient(),
+        RecipientResult::Failed(failure) => matches!(
+            failure,
+            Failure::TimedOut { .. } | Failure::Closed { .. } | Failure::Protocol { .. }
+        ),
+    };
+    // A busy host says so to everyone; one recipient's full mailbox is not its trouble.
+    if result.recipients.iter().all(strained) { Health::Strained } else { Health::Good }
+}
+
+fn attempt_result(result: RecipientResult) -> AttemptResult {
+    match result {
+        RecipientResult::Accepted(reply) => AttemptResult::Delivered(answer(&reply)),
+        RecipientResult::Refused { reply, .. } => AttemptResult::Refused(answer(&reply)),
+        RecipientResult::Failed(failure) => {
+            AttemptResult::Failed { permanent: is_permanent(&failure), error: failure.to_string() }
+        }
+    }
+}
+
+fn unopened(error: OpenError) -> (AttemptResult, Health) {
+    match error {
+        OpenError::Unreachable(error) => {
+            let error = format!("connecting: {error}");
+            (AttemptResult::Failed { error, permanent: false }, Health::Unreachable)
+        }
+        OpenError::Session(Failure::Refused { reply, .. }) => {
+            (AttemptResult::Refused(answer(&reply)), Health::Unreachable)
+        }
+        OpenError::Session(failure) => {
+            let permanent = is_permanent(&failure);
+            (AttemptResult::Failed { error: failure.to_string(), permanent }, Health::Unreachable)
+        }
+    }
+}
+
+/// Local refusals, which another try would only repeat, carry an enhanced code of class 5.
+fn is_permanent(failure: &Failure) -> bool {
+    failure.enhanced().is_some_and(|code| code.class() == 5)
+}
+
+fn answer(reply: &Reply) -> SmtpAnswer {
+    let text: String = reply.lines().collect::<Vec<_>>().join(" ");
+    SmtpAnswer {
+        code: reply.code(),
+        enhanced: reply.enhanced().and_then(|code| EnhancedCode::new(code.class(), code.subject(), code.detail())),
+        text: text[..text.floor_char_boundary(TEXT_MAX)].to_owned(),
+    }
+}
+
+/// What all messages of a job have in common.
+struct Facts {
+    started: Timestamp,
+    duration_ms: u32,
+    host: String,
+    address: Option<IpAddr>,
+}
+
+impl Facts {
+    fn attempt(&self, result: AttemptResult) -> Attempt {
+        Attempt {
+            started: self.started,
+            duration_ms: self.duration_ms,
+            host: self.host.clone(),
+            address: self.address,
+            tls: None,
+            result,
+        }
+    }
+}

@@ -1,0 +1,580 @@
+//! The delivery actor: it delivers the messages of one destination.
+
+mod attempt;
+mod connection;
+mod dial;
+
+mod plan;
+mod route;
+
+pub use dial::{Dialer, Stream, TcpDialer};
+pub use plan::RetrySchedule;
+pub use route::{NextHop, Router};
+
+use crate::{
+    Clock, Metrics, StoreWriter,
+    exit::ExitNotice,
+    pace::{Health, Pace},
+};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
+use attempt::{Attempted, Job};
+use connection::Connection;
+use mail::QueueId;
+
+use serde::Serialize;
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+use store::{
+    Decision, Settlement, Store, StoreError, View,
+    records::{Attempt, AttemptResult, QueueRecord},
+};
+use tokio::{sync::Semaphore, time::Instant};
+
+/// There may be work.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Wake;
+
+/// Start nothing more, and go once all that runs has ended.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Drain;
+
+/// What the actor is doing.
+#[derive(Message)]
+#[rtype(result = "DeliverySnapshot")]
+pub(crate) struct Snapshot;
+
+/// A transaction ended; its outcome is being settled.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Transacted {
+    health: Health,
+    connection: Option<Connection>,
+}
+
+/// Messages are settled, or their task broke down.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Released(Vec<QueueId>);
+
+/// The actor's one timer.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Tick;
+
+/// What a delivery actor is doing, for people and tests.
+#[derive(Clone, Debug, Serialize, actix::MessageResponse)]
+pub struct DeliverySnapshot {
+    /// Its destination.
+    pub destination: String,
+    /// Attempts that run now.
+    pub running: usize,
+    /// Connections that wait for the next message.
+    pub idle_connections: usize,
+    /// Connections allowed at the same time now.
+    pub concurrency: usize,
+    /// Nothing is tried for so many milliseconds more, because the destination could not be reached.
+    pub paused_ms: u64,
+    /// Messages taken up: waiting here, under way, or being settled.
+    pub claimed: usize,
+}
+
+/// How the delivery actors deliver.
+#[derive(Clone, Debug)]
+pub struct DeliveryOptions {
+    /// The name said in EHLO.
+    pub ehlo_name: String,
+    /// RFC 5321 4.5.3.2.
+    pub timeouts: smtp::Timeouts,
+    /// The waits between attempts.
+    pub schedule: RetrySchedule,
+    /// Connections to one destination at first.
+    pub concurrency_start: usize,
+    /// Connections to one destination at most.
+    pub concurrency_max: usize,
+    /// Connections in all.
+    pub connections_max: usize,
+    /// Messages over one connection.
+    pub connection_messages_max: u32,
+    /// How long an unused connection is kept.
+    pub connection_idle: Duration,
+    /// How long a connection is used at all.
+    pub connection_age_max: Duration,
+    /// Recipients in one transaction.
+    pub recipients_max: usize,
+    /// Messages taken up at a time.
+    pub due_batch_max: usize,
+    /// How long an actor without work stays.
+    pub actor_idle: Duration,
+}
+
+/// What all delivery actors share.
+pub(crate) struct Deps {
+    pub(crate) store: Store,
+    pub(crate) writer: StoreWriter,
+    pub(crate) clock: Clock,
+    pub(crate) dialer: Arc<dyn Dialer>,
+    pub(crate) router: Router,
+    pub(crate) connections: Arc<Semaphore>,
+    pub(crate) options: DeliveryOptions,
+    pub(crate) metrics: Metrics,
+}
+
+pub(crate) struct DeliveryActor {
+    destination: String,
+    deps: Arc<Deps>,
+    pace: Pace,
+    /// Due messages that were read and not begun.
+    ready: VecDeque<QueueId>,
+    /// Messages in `ready`, under way, or being settled.
+    claimed: HashSet<QueueId>,
+    running: usize,
+    idle: Vec<Connection>,
+    timer: Option<(Instant, SpawnHandle)>,
+    idle_since: Instant,
+    draining: bool,
+    exit: ExitNotice,
+}
+
+impl DeliveryActor {
+    pub(crate) fn new(destination: String, deps: Arc<Deps>, exit: ExitNotice) -> DeliveryActor {
+        let pace = Pace::new(deps.options.concurrency_start, deps.options.concurrency_max);
+        DeliveryActor {
+            destination,
+            deps,
+            pace,
+            ready: VecDeque::new(),
+            claimed: HashSet::new(),
+            running: 0,
+            idle: Vec::new(),
+            timer: None,
+            idle_since: Instant::now(),
+            draining: false,
+            exit,
+        }
+    }
+
+    /// Starts what can be started, and sets the timer for the rest.
+    fn advance(&mut self, ctx: &mut Context<Self>) {
+        self.drop_old_connections();
+        if !self.draining
+            && let Err(error) = self.start_due(ctx)
+        {
+            tracing::error!(destination = self.destination, %error, "the queue cannot be read");
+        }
+        if self.is_idle() {
+            if self.draining {
+                self.leave(ctx);
+                return;
+            }
+        } else {
+            self.idle_since = Instant::now();
+        }
+        self.set_timer(ctx);
+    }
+
+    fn start_due(&mut self, ctx: &mut Context<Self>) -> Result<(), StoreError> {
+        while self.running < self.pace.limit() && self.pace.paused_until(Instant::now()).is_none() {
+            if self.ready.is_empty() && !self.refill()? {
+                return Ok(());
+            }
+            let deps = self.deps.clone();
+            match deps.store.read(|view| self.take(view))? {
+                Taken::Job(job) => self.start(job, ctx),
+                Taken::Suppressed(id) => self.settle_suppressed(id, ctx),
+                Taken::Broken(id, message) => self.settle_broken(id, &message, ctx),
+                Taken::Nothing => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads due messages; whether there were any.
+    fn refill(&mut self) -> Result<bool, StoreError> {
+        let now = self.deps.clock.now();
+        let limit = self.deps.options.due_batch_max;
+        let claimed = &self.claimed;
+        let due = self.deps.store.read(|view| {
+            view.due_messages(&self.destination, now, limit, |id| claimed.contains(&id))
+        })?;
+        self.claimed.extend(&due);
+        self.ready.extend(due);
+        Ok(!self.ready.is_empty())
+    }
+
+    /// Takes the next message, and those that can go with it.
+    fn take(&mut self, view: &View<'_>) -> Result<Taken, StoreError> {
+        let Some(id) = self.ready.pop_front() else { return Ok(Taken::Nothing) };
+        // It may have been cancelled, held or put off since it was read.
+        let now = self.deps.clock.now();
+        let fresh = view.message(id)?.filter(|message| !message.hold && message.next_attempt <= now);
+        let Some(first) = fresh else {
+            self.claimed.remove(&id);
+            return Ok(Taken::Nothing);
+        };
+        if view.suppression(first.account, &first.recipient)?.is_some() {
+            return Ok(Taken::Suppressed(id));
+        }
+        let Some(content) = view.content(first.content)? else { return Ok(Taken::Broken(id, first)) };
+        let mut messages = vec![(id, first)];
+        while messages.len() < self.deps.options.recipients_max
+            && let Some(companion) = self.companion(view, &messages[0].1)?
+        {
+            messages.push(companion);
+        }
+        Ok(Taken::Job(Job { messages, content }))
+    }
+
+    /// The next ready message, when it can go in the same transaction as `first`.
+    fn companion(
+        &mut self,
+        view: &View<'_>,
+        first: &QueueRecord,
+    ) -> Result<Option<(QueueId, QueueRecord)>, StoreError> {
+        // With a FromID in it, a return path is one message's own.
+        if first.from_id.is_some() {
+            return Ok(None);
+        }
+        let Some(&id) = self.ready.front() else { return Ok(None) };
+        let now = self.deps.clock.now();
+        let Some(message) = view.message(id)? else { return Ok(None) };
+        let fits = message.content == first.content
+            && message.mail_from == first.mail_from
+            && message.transport == first.transport
+            && message.require_tls == first.require_tls
+            && !message.hold
+            && message.next_attempt <= now
+            && view.suppression(message.account, &message.recipient)?.is_none();
+        if !fits {
+            return Ok(None);
+        }
+        self.ready.pop_front();
+        Ok(Some((id, message)))
+    }
+
+    fn start(&mut self, job: Job, ctx: &mut Context<Self>) {
+        self.running += 1;
+        let connection = self.idle.pop();
+        actix_rt::spawn(run(self.deps.clone(), self.destination.clone(), job, connection, ctx.address()));
+    }
+
+    fn settle_suppressed(&mut self, id: QueueId, ctx: &mut Context<Self>) {
+        let now = self.deps.clock.now();
+        self.deps.metrics.retired.with_label_values(&["suppressed"]).inc();
+        self.settle(Settlement { id, now, attempt: None, decision: Decision::Suppressed }, ctx);
+    }
+
+    fn settle_broken(&mut self, id: QueueId, message: &QueueRecord, ctx: &mut Context<Self>) {
+        tracing::error!(message.id = %id, "the content of a queued message is missing");
+        let attempt = failed_attempt(&self.deps, "the content of the message is missing", true);
+        let made = message.attempts.len() + 1;
+        self.settle(settlement(&self.deps, id, attempt, made, self.deps.clock.now()), ctx);
+    }
+
+    fn settle(&self, settlement: Settlement, ctx: &mut Context<Self>) {
+        let claim = Claim::new(vec![settlement.id], ctx.address(), &self.deps.metrics);
+        actix_rt::spawn(settle(self.deps.clone(), vec![settlement], claim));
+    }
+
+    fn drop_old_connections(&mut self) {
+        let now = Instant::now();
+        let options = &self.deps.options;
+        let old = |connection: &Connection| {
+            now.saturating_duration_since(connection.idle_since) >= options.connection_idle
+                || connection.age(now) >= options.connection_age_max
+        };
+        for connection in self.idle.extract_if(.., |connection| old(connection)) {
+            actix_rt::spawn(connection.quit());
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.running == 0 && self.claimed.is_empty()
+    }
+
+    /// One timer, for whatever comes first: a due message, the end of a pause, an idle connection's time, or
+    /// the actor's own.
+    fn set_timer(&mut self, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        let wall = self.deps.clock.now();
+        let idle_end = self.is_idle().then_some(self.idle_since + self.deps.options.actor_idle);
+        let due = match self.deps.store.read(|view| view.next_message_due(&self.destination, Some(wall))) {
+            Ok(due) => due.map(|at| now + at.since(wall) + Duration::from_millis(1)),
+            Err(error) => {
+                tracing::error!(destination = self.destination, %error, "the queue cannot be read");
+                Some(now + Duration::from_secs(1))
+            }
+        };
+        let connections = self.idle.iter().map(|connection| connection.idle_since + self.deps.options.connection_idle);
+        let next = connections.chain(idle_end).chain(due).chain(self.pace.paused_until(now)).min();
+        let Some(next) = next else { return };
+        // A timer that comes too early does no harm, and is cheaper than setting it anew.
+        if self.timer.as_ref().is_some_and(|(at, _)| *at <= next) {
+            return;
+        }
+        let timer = ctx.notify_later(Tick, next.saturating_duration_since(now));
+        if let Some((_, later)) = self.timer.replace((next, timer)) {
+            ctx.cancel_future(later);
+        }
+    }
+
+    fn leave(&mut self, ctx: &mut Context<Self>) {
+        for connection in self.idle.drain(..) {
+            actix_rt::spawn(connection.quit());
+        }
+        self.exit.clean();
+        ctx.stop();
+    }
+}
+
+/// What is to be done with the next message.
+enum Taken {
+    Job(Job),
+    Suppressed(QueueId),
+    /// The content is missing; it never should.
+    Broken(QueueId, QueueRecord),
+    Nothing,
+}
+
+/// One job from the first byte to the settled outcome. Its own task, so that what breaks it breaks nothing else.
+async fn run(
+    deps: Arc<Deps>,
+    destination: String,
+    job: Job,
+    idle: Option<Connection>,
+    actor: Addr<DeliveryActor>,
+) {
+    let ids: Vec<_> = job.messages.iter().map(|(id, _)| *id).collect();
+    let made: Vec<_> = job.messages.iter().map(|(_, message)| message.attempts.len()).collect();
+    let claim = Claim::new(ids.clone(), actor.clone(), &deps.metrics);
+    let mut slot = Slot { actor, transacted: Some(Transacted { health: Health::Unknown, connection: None }) };
+
+    let timer = deps.metrics.attempt_seconds.start_timer();
+    let attempted = {
+        let deps = deps.clone();
+        actix_rt::spawn(async move { attempt::attempt(&deps, &destination, job, idle).await }).await
+    };
+    timer.observe_duration();
+
+    let attempts = match attempted {
+        Ok(Attempted { attempts, health, connection }) => {
+            slot.transacted = Some(Transacted { health, connection });
+            attempts
+        }
+        Err(error) => {
+            tracing::error!(%error, message.id = %ids[0], "an attempt broke down; the message is tried again later");
+            vec![failed_attempt(&deps, "internal error", false); ids.len()]
+        }
+    };
+    drop(slot);
+
+    let now = deps.clock.now();
+    let settlements = ids
+        .iter()
+        .zip(attempts)
+        .zip(made)
+        .map(|((&id, attempt), made)| settlement(&deps, id, attempt, made + 1, now))
+        .collect();
+    settle(deps, settlements, claim).await;
+}
+
+fn settlement(deps: &Deps, id: QueueId, attempt: Attempt, made: usize, now: mail::Timestamp) -> Settlement {
+    let decision = plan::decide(&attempt.result, made, now, &deps.options.schedule);
+    let result = match &attempt.result {
+        AttemptResult::Delivered(_) => "delivered",
+        AttemptResult::Refused(answer) if answer.code < 500 => "deferred",
+        AttemptResult::Refused(_) => "refused",
+        AttemptResult::Failed { .. } => "failed",
+    };
+    deps.metrics.attempts.with_label_values(&[result]).inc();
+    match &decision {
+        Decision::Delivered => deps.metrics.retired.with_label_values(&["delivered"]).inc(),
+        Decision::Failed { .. } => deps.metrics.retired.with_label_values(&["failed"]).inc(),
+        Decision::Retry(_) | Decision::Suppressed | Decision::Cancel => {}
+    }
+    tracing::debug!(
+        message.id = %id,
+        result,
+        smtp.code = attempt.result.answer().map_or(0, |answer| answer.code),
+        error = attempt.result.error(),
+        attempt = made,
+        "attempt"
+    );
+    Settlement { id, now, attempt: Some(attempt), decision }
+}
+
+/// An attempt that did not get as far as a host.
+fn failed_attempt(deps: &Deps, error: &str, permanent: bool) -> Attempt {
+    Attempt {
+        started: deps.clock.now(),
+        duration_ms: 0,
+        host: String::new(),
+        address: None,
+        tls: None,
+        result: AttemptResult::Failed { error: error.into(), permanent },
+    }
+}
+
+/// Settles, however long it takes: the outcome is known only here.
+async fn settle(deps: Arc<Deps>, settlements: Vec<Settlement>, claim: Claim) {
+    let mut wait = Duration::from_millis(100);
+    while let Err(error) = deps.writer.settle(settlements.clone()).await {
+        if matches!(error, crate::WriteError::Stopped) {
+            return;
+        }
+        tracing::error!(%error, messages = settlements.len(), "outcomes cannot be stored; trying again");
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(Duration::from_secs(10));
+    }
+    drop(claim);
+}
+
+/// Messages that are under way. Dropping it lets the actor take them up again if they are still due.
+struct Claim {
+    ids: Vec<QueueId>,
+    actor: Addr<DeliveryActor>,
+    metrics: Metrics,
+}
+
+impl Claim {
+    fn new(ids: Vec<QueueId>, actor: Addr<DeliveryActor>, metrics: &Metrics) -> Claim {
+        metrics.messages_in_flight.add(ids.len() as i64);
+        Claim { ids, actor, metrics: metrics.clone() }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.metrics.messages_in_flight.sub(self.ids.len() as i64);
+        self.actor.do_send(Released(std::mem::take(&mut self.ids)));
+    }
+}
+
+/// A place among the running attempts, given back by dropping it.
+struct Slot {
+    actor: Addr<DeliveryActor>,
+    transacted: Option<Transacted>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some(transacted) = self.transacted.take() {
+            self.actor.do_send(transacted);
+        }
+    }
+}
+
+impl Actor for DeliveryActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        self.deps.metrics.actors_alive.with_label_values(&["delivery"]).inc();
+        self.advance(ctx);
+    }
+}
+
+impl Drop for DeliveryActor {
+    fn drop(&mut self) {
+        self.deps.metrics.actors_alive.with_label_values(&["delivery"]).dec();
+    }
+}
+
+impl Handler<Wake> for DeliveryActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Wake, ctx: &mut Context<Self>) {
+        self.advance(ctx);
+    }
+}
+
+impl Handler<Transacted> for DeliveryActor {
+    type Result = ();
+
+    fn handle(&mut self, transacted: Transacted, ctx: &mut Context<Self>) {
+        self.running -= 1;
+        self.pace.learn(transacted.health, Instant::now());
+        if let Some(connection) = transacted.connection {
+            let worn = connection.transactions() >= self.deps.options.connection_messages_max;
+            if worn || self.draining {
+                actix_rt::spawn(connection.quit());
+            } else {
+                self.idle.push(connection);
+            }
+        }
+        self.advance(ctx);
+    }
+}
+
+impl Handler<Released> for DeliveryActor {
+    type Result = ();
+
+    fn handle(&mut self, Released(ids): Released, ctx: &mut Context<Self>) {
+        for id in ids {
+            self.claimed.remove(&id);
+        }
+        // The timer must know of a retry; while others run or wait, theirs sets it.
+        if self.is_idle() {
+            self.advance(ctx);
+        }
+    }
+}
+
+impl Handler<Tick> for DeliveryActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Tick, ctx: &mut Context<Self>) {
+        self.timer = None;
+        self.advance(ctx);
+        if self.is_idle() && self.idle_since.elapsed() >= self.deps.options.actor_idle {
+            self.leave(ctx);
+        }
+    }
+}
+
+impl Handler<Drain> for DeliveryActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Drain, ctx: &mut Context<Self>) {
+        self.draining = true;
+        for id in self.ready.drain(..) {
+            self.claimed.remove(&id);
+        }
+        self.advance(ctx);
+    }
+}
+
+/// Panic.
+#[cfg(test)]
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Break;
+
+#[cfg(test)]
+impl Handler<Break> for DeliveryActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Break, _: &mut Context<Self>) {
+        panic!("scripted");
+    }
+}
+
+impl Handler<Snapshot> for DeliveryActor {
+    type Result = DeliverySnapshot;
+
+    fn handle(&mut self, _: Snapshot, _: &mut Context<Self>) -> DeliverySnapshot {
+        let now = Instant::now();
+        let paused = self.pace.paused_until(now).map_or(Duration::ZERO, |until| until - now);
+        DeliverySnapshot {
+            destination: self.destination.clone(),
+            running: self.running,
+            idle_connections: self.idle.len(),
+            concurrency: self.pace.limit(),
+            paused_ms: u64::try_from(paused.as_millis()).unwrap_or(u64::MAX),
+            claimed: self.claimed.len(),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What happens, and when: the actors, their timers and their outgoing sockets. The wiring is on this page.
+
+mod clock;
+mod delivery;
+mod exit;
+mod hints;
+mod janitor;
+mod metrics;
+mod pace;
+mod store_writer;
+mod supervisor;
+mod suppressions;
+#[cfg(test)]
+mod tests;
+mod webhooks;
+
+pub use clock::Clock;
+pub use delivery::{
+    DeliveryOptions, DeliverySnapshot, Dialer, NextHop, RetrySchedule, Router, Stream, TcpDialer,
+};
+pub use janitor::JanitorOptions;
+pub use metrics::Metrics;
+pub use store_writer::{StoreWriter, WriteError, WriterLimits};
+pub use supervisor::SupervisorSnapshot;
+pub use suppressions::Suppressions;
+pub use webhooks::{
+    AddressGuard, HookAnswer, HookError, HookRequest, HttpPoster, Poster, WebhookOptions, signature,
+};
+
+use actix::{Actor, Addr, Arbiter};
+use std::{num::NonZero, sync::Arc, time::Duration};
+use store::{Store, Writer};
+use store_writer::WriterHints;
+use supervisor::{Placement, Shutdown, Snapshot, Supervisor, SupervisorDeps};
+use tokio::sync::Semaphore;
+
+/// What the actors are given.
+pub struct Options {
+    /// How they tell the time.
+    pub clock: Clock,
+    /// Where they connect.
+    pub router: Router,
+    /// How they connect.
+    pub dialer: Arc<dyn Dialer>,
+    /// How they make webhook calls.
+    pub poster: Arc<dyn Poster>,
+    /// Bounds of the store writer.
+    pub writer: WriterLimits,
+    /// How they deliver.
+    pub delivery: DeliveryOptions,
+    /// How hooks are called.
+    pub webhooks: WebhookOptions,
+    /// What is removed when.
+    pub janitor: JanitorOptions,
+    /// Where they count.
+    pub metrics: Metrics,
+    /// Threads for delivery and webhooks.
+    pub threads: Threads,
+}
+
+/// Where the actors run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Threads {
+    /// All on the arbiter that starts them, so that a test's paused clock rules them.
+    Current,
+    /// On so many of their own, and the writer on one more.
+    Own(NonZero<usize>),
+}
+
+/// The ways to the actors. Cheap to clone.
+#[derive(Clone)]
+pub struct Handles {
+    /// Reads.
+    pub store: Store,
+    /// Writes.
+    pub writer: StoreWriter,
+    /// Changes suppression lists by hand.
+    pub suppressions: Suppressions,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Says which delivery actor sends to a recipient.
+    pub router: Router,
+    supervisor: Addr<Supervisor>,
+}
+
+/// Starts the actors.
+pub fn start(store: Store, writer: Writer, options: Options) -> Handles {
+    let Options { clock, router, metrics, .. } = options;
+    let hints = WriterHints::default();
+    let (writer, placement) = match options.threads {
+        Threads::Current => {
+            let writer = StoreWriter::start(writer, options.writer, hints.clone(), metrics.clone());
+            (writer, Placement::Here)
+        }
+        Threads::Own(threads) => {
+            let alone = Arbiter::new().handle();
+            let writer = StoreWriter::start_on(&alone, writer, options.writer, hints.clone(), metrics.clone());
+            (writer, Placement::On((0..threads.get()).map(|_| Arbiter::new().handle()).collect()))
+        }
+    };
+    let delivery = Arc::new(delivery::Deps {
+        store: store.clone(),
+        writer: writer.clone(),
+        clock: clock.clone(),
+        dialer: options.dialer,
+        router: router.clone(),
+        connections: Arc::new(Semaphore::new(options.delivery.connections_max)),
+        options: options.delivery,
+        metrics: metrics.clone(),
+    });
+    let webhooks = Arc::new(webhooks::Deps {
+        store: store.clone(),
+        writer: writer.clone(),
+        clock: clock.clone(),
+        poster: options.poster,
+        calls: Arc::new(Semaphore::new(options.webhooks.calls_max)),
+        options: options.webhooks,
+        hints: hints.urls,
+        metrics: metrics.clone(),
+    });
+    let address = Arc::default();
+    let suppressions = suppressions::SuppressionDeps {
+        writer: writer.clone(),
+        clock: clock.clone(),
+        metrics: metrics.clone(),
+        address: Arc::clone(&address),
+    };
+    let janitor = janitor::JanitorDeps {
+        store: store.clone(),
+        writer: writer.clone(),
+        clock: clock.clone(),
+        metrics,
+        options: options.janitor,
+    };
+    let deps = SupervisorDeps {
+        delivery,
+        webhooks,
+        suppressions,
+        janitor,
+        hints: hints.destinations,
+        placement: placement.clone(),
+    };
+    let supervisor = match placement {
+        Placement::Here => Supervisor::new(deps).start(),
+        Placement::On(arbiters) => Supervisor::start_in_arbiter(&arbiters[0], move |_| Supervisor::new(deps)),
+    };
+    Handles { store, writer, suppressions: Suppressions::new(address), clock, router, supervisor }
+}
+
+impl Handles {
+    /// Stops delivering: nothing new is begun, and what runs has until the end of `grace` to finish. What is left
+    /// is simply still due at the next start.
+    pub async fn shutdown(&self, grace: Duration) {
+        let _ = self.supervisor.send(Shutdown { grace }).await;
+    }
+
+    /// What the delivery actors are doing; `None` when the supervisor is gone.
+    pub async fn snapshot(&self) -> Option<SupervisorSnapshot> {
+        self.supervisor.send(Snapshot).await.ok()
+    }
+}
+
+#[cfg(test)]
+impl Handles {
+    /// Breaks the delivery actor of a destination, as a bug would.
+    async fn break_delivery(&self, destination: &str) {
+        let child = exit::ChildId::Delivery(destination.into());
+        self.supervisor.send(supervisor::Break(child)).await.expect("the supervisor lives");
+    }
+}

@@ -1,0 +1,322 @@
+//! The store writer: every change goes through it, and all that wait are committed together.
+//!
+//! It works alone on its arbiter, since syncing blocks. What arrives during a sync is the next batch: its
+//! mailbox is drained before the commit that it sent to itself is handled. So batches are small when there is
+//! little to do and large when there is much, without a timer.
+
+use crate::{Metrics, hints::Hints};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
+use mail::{AccountId, BaseAddress, MsgId, QueueId, SuppressionId};
+use std::{ops::Range, sync::Arc};
+use store::{
+    Applied, Arrival, Change, HookSettlement, NewSuppression, Refusal, Settlement, StoreError, Submission, Sweep,
+    Writer,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot, watch};
+
+/// One change, and who waits for it.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Write {
+    change: Change,
+    reply: oneshot::Sender<Result<Applied, WriteError>>,
+    /// Room in the queue to the writer, given back when the change is committed.
+    _permit: Option<Permit>,
+}
+
+/// Commit what has gathered.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Commit;
+
+/// Why a change was not made.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum WriteError {
+    /// Too many changes wait already. Nothing was done; try later.
+    #[error("too much is waiting to be stored; try again in a moment")]
+    Busy,
+    /// The change itself cannot be made.
+    #[error(transparent)]
+    Refused(Refusal),
+    /// The store failed; nothing was done.
+    #[error("{0}")]
+    Failed(Arc<StoreError>),
+    /// The server is stopping; it is not known whether the change was made.
+    #[error("the server is stopping")]
+    Stopped,
+}
+
+impl WriteError {
+    /// Whether the same change may succeed later: the server sheds load or is short of room.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            WriteError::Busy | WriteError::Stopped | WriteError::Refused(Refusal::Full) => true,
+            WriteError::Failed(error) => matches!(**error, StoreError::Full),
+            WriteError::Refused(_) => false,
+        }
+    }
+}
+
+/// Bounds of the writer.
+#[derive(Clone, Copy, Debug)]
+pub struct WriterLimits {
+    /// New messages that may wait for a commit at a time.
+    pub pending_max: usize,
+    /// Their bytes.
+    pub pending_bytes_max: usize,
+    /// Changes in one commit.
+    pub batch_max: usize,
+    /// Bytes in one commit, roughly.
+    pub batch_bytes_max: usize,
+}
+
+struct Permit {
+    _count: OwnedSemaphorePermit,
+    _kib: OwnedSemaphorePermit,
+}
+
+/// The way to write. Every verb returns after the commit that holds the change is on disk.
+#[derive(Clone)]
+pub struct StoreWriter {
+    addr: Addr<WriterActor>,
+    room: Arc<Semaphore>,
+    /// In KiB, since a semaphore counts to 2^32 a permit.
+    room_kib: Arc<Semaphore>,
+    room_kib_max: u32,
+    alive: watch::Receiver<()>,
+}
+
+impl StoreWriter {
+    /// Starts the actor on the current arbiter.
+    pub(crate) fn start(writer: Writer, limits: WriterLimits, hints: WriterHints, metrics: Metrics) -> StoreWriter {
+        Self::start_with(limits, |alive| {
+            WriterActor::new(writer, limits, hints, metrics, alive).start()
+        })
+    }
+
+    /// Starts the actor on an arbiter of its own.
+    pub(crate) fn start_on(
+        arbiter: &actix::ArbiterHandle,
+        writer: Writer,
+        limits: WriterLimits,
+        hints: WriterHints,
+        metrics: Metrics,
+    ) -> StoreWriter {
+        Self::start_with(limits, |alive| {
+            WriterActor::start_in_arbiter(arbiter, move |_| WriterActor::new(writer, limits, hints, metrics, alive))
+        })
+    }
+
+    fn start_with(
+        limits: WriterLimits,
+        start: impl FnOnce(watch::Sender<()>) -> Addr<WriterActor>,
+    ) -> StoreWriter {
+        let (sender, alive) = watch::channel(());
+        let room_kib_max = u32::try_from(limits.pending_bytes_max / 1024).unwrap_or(u32::MAX).max(1);
+        StoreWriter {
+            addr: start(sender),
+            room: Arc::new(Semaphore::new(limits.pending_max)),
+            room_kib: Arc::new(Semaphore::new(room_kib_max as usize)),
+            room_kib_max,
+            alive,
+        }
+    }
+
+    /// Puts a message in the queue. Returns the ids of its recipients, in their order.
+    ///
+    /// # Errors
+    /// [`WriteError::Busy`] when too many wait. Dropping the future does not take the message back.
+    pub async fn accept(&self, submission: Submission) -> Result<Range<u64>, WriteError> {
+        let recipients = submission.recipients.len() as u64;
+        match self.bounded(Change::Accept(submission)).await? {
+            Applied::Accepted(QueueId(first)) => Ok(first..first + recipients),
+            other => unreachable!("an accept is answered with queue ids, not {other:?}"),
+        }
+    }
+
+    /// Stores a message that arrived. Returns its ids, in the order of the recipients.
+    ///
+    /// # Errors
+    /// [`WriteError::Busy`] when too many wait.
+    pub async fn arrive(&self, arrival: Arrival) -> Result<Vec<MsgId>, WriteError> {
+        match self.bounded(Change::Arrive(arrival)).await? {
+            Applied::Arrived(msgs) => Ok(msgs),
+            other => unreachable!("an arrival is answered with message ids, not {other:?}"),
+        }
+    }
+
+    /// Records what became of messages. Takes no permit: attempts are bounded themselves, and settling must
+    /// not starve behind accepting.
+    pub(crate) async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), WriteError> {
+        self.write(Change::Settle(settlements), None).await.map(drop)
+    }
+
+    /// Records what became of webhook calls.
+    pub(crate) async fn settle_hooks(&self, settlements: Vec<HookSettlement>) -> Result<(), WriteError> {
+        self.write(Change::SettleHooks(settlements), None).await.map(drop)
+    }
+
+    pub(crate) async fn suppress(&self, new: NewSuppression) -> Result<SuppressionId, WriteError> {
+        match self.bounded(Change::Suppress(new)).await? {
+            Applied::Suppressed(id) => Ok(id),
+            other => unreachable!("a suppression is answered with its id, not {other:?}"),
+        }
+    }
+
+    pub(crate) async fn unsuppress(&self, account: AccountId, address: BaseAddress) -> Result<(), WriteError> {
+        self.bounded(Change::Unsuppress { account, address }).await.map(drop)
+    }
+
+    /// Stores a domain.
+    ///
+    /// # Errors
+    /// [`WriteError::Busy`] when too many changes wait.
+    pub async fn put_domain(&self, domain: store::records::DomainRecord) -> Result<(), WriteError> {
+        self.bounded(Change::PutDomain(domain)).await.map(drop)
+    }
+
+    /// Stores an account, in place of the one of that name.
+    ///
+    /// # Errors
+    /// [`WriteError::Busy`] when too many changes wait.
+    pub async fn put_account(&self, account: store::records::AccountRecord) -> Result<AccountId, WriteError> {
+        match self.bounded(Change::PutAccount(account)).await? {
+            Applied::AccountPut(id) => Ok(id),
+            other => unreachable!("an account is answered with its id, not {other:?}"),
+        }
+    }
+
+    pub(crate) async fn sweep(&self, sweep: Sweep) -> Result<usize, WriteError> {
+        match self.write(Change::Sweep(sweep), None).await? {
+            Applied::Swept(removed) => Ok(removed),
+            other => unreachable!("a sweep is answered with a number, not {other:?}"),
+        }
+    }
+
+    /// Changes that may still begin to wait before callers hear [`WriteError::Busy`].
+    pub fn room(&self) -> usize {
+        self.room.available_permits()
+    }
+
+    /// Returns when the actor is gone. Without it nothing can be stored: the process is of no use any more.
+    pub async fn died(&self) {
+        let mut alive = self.alive.clone();
+        while alive.changed().await.is_ok() {}
+    }
+
+    async fn bounded(&self, change: Change) -> Result<Applied, WriteError> {
+        let permit = self.permit(change.weight()).map_err(|error| match error {
+            TryAcquireError::NoPermits => WriteError::Busy,
+            TryAcquireError::Closed => WriteError::Stopped,
+        })?;
+        self.write(change, Some(permit)).await
+    }
+
+    fn permit(&self, bytes: usize) -> Result<Permit, TryAcquireError> {
+        // One that is larger than all the room still gets in, alone.
+        let kib = u32::try_from(bytes / 1024).unwrap_or(u32::MAX).clamp(1, self.room_kib_max);
+        Ok(Permit {
+            _count: self.room.clone().try_acquire_owned()?,
+            _kib: self.room_kib.clone().try_acquire_many_owned(kib)?,
+        })
+    }
+
+    async fn write(&self, change: Change, permit: Option<Permit>) -> Result<Applied, WriteError> {
+        let (reply, done) = oneshot::channel();
+        self.addr.do_send(Write { change, reply, _permit: permit });
+        done.await.map_err(|_| WriteError::Stopped)?
+    }
+}
+
+/// Whom commits give hints to.
+#[derive(Clone, Default)]
+pub(crate) struct WriterHints {
+    pub(crate) destinations: Hints,
+    pub(crate) urls: Hints,
+}
+
+struct WriterActor {
+    writer: Writer,
+    limits: WriterLimits,
+    hints: WriterHints,
+    metrics: Metrics,
+    batch: Vec<Write>,
+    batch_bytes: usize,
+    /// Closes when the actor goes, however it goes.
+    _alive: watch::Sender<()>,
+}
+
+impl WriterActor {
+    fn new(
+        writer: Writer,
+        limits: WriterLimits,
+        hints: WriterHints,
+        metrics: Metrics,
+        alive: watch::Sender<()>,
+    ) -> WriterActor {
+        WriterActor { writer, limits, hints, metrics, batch: Vec::new(), batch_bytes: 0, _alive: alive }
+    }
+
+    fn commit(&mut self) {
+        let batch = std::mem::take(&mut self.batch);
+        self.batch_bytes = 0;
+        if batch.is_empty() {
+            return;
+        }
+        let timer = self.metrics.commit_seconds.start_timer();
+        let committed = self.writer.commit(batch.iter().map(|write| &write.change));
+        timer.observe_duration();
+        self.metrics.commit_changes.observe(batch.len() as f64);
+        match committed {
+            Ok(committed) => {
+                for (write, result) in batch.into_iter().zip(committed.results) {
+                    // Nobody listens when the client hung up; the change is made all the same.
+                    let _ = write.reply.send(result.map_err(WriteError::Refused));
+                }
+                self.hints.destinations.give(committed.touched.destinations);
+                self.hints.urls.give(committed.touched.urls);
+            }
+            Err(error) => {
+                tracing::error!(%error, changes = batch.len(), "nothing could be stored");
+                self.metrics.commit_failures.inc();
+                let error = Arc::new(error);
+                for write in batch {
+                    let _ = write.reply.send(Err(WriteError::Failed(error.clone())));
+                }
+            }
+        }
+    }
+}
+
+impl Actor for WriterActor {
+    type Context = Context<Self>;
+
+    fn stopped(&mut self, _: &mut Context<Self>) {
+        if !std::thread::panicking() {
+            self.commit();
+        }
+    }
+}
+
+impl Handler<Write> for WriterActor {
+    type Result = ();
+
+    fn handle(&mut self, write: Write, ctx: &mut Context<Self>) {
+        if self.batch.is_empty() {
+            ctx.notify(Commit);
+        }
+        self.batch_bytes += write.change.weight();
+        self.batch.push(write);
+        if self.batch.len() >= self.limits.batch_max || self.batch_bytes >= self.limits.batch_bytes_max {
+            self.commit();
+        }
+    }
+}
+
+impl Handler<Commit> for WriterActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Commit, _: &mut Context<Self>) {
+        self.commit();
+    }
+}

@@ -1,0 +1,133 @@
+//! The suppression actor: what people and applications do to the suppression lists. Lists that deliveries
+//! change are changed with the delivery's outcome, in one transaction.
+
+use crate::{Clock, Metrics, StoreWriter, WriteError, exit::{ExitNotice, Stop}};
+use actix::{Actor, ActorContext, Addr, Context, Handler, Message, ResponseFuture};
+use arc_swap::ArcSwapOption;
+use mail::{AccountId, Address, BaseAddress, SuppressionId};
+use std::sync::Arc;
+use store::{NewSuppression, records::SuppressionSource};
+
+/// Put an address on a list.
+#[derive(Message)]
+#[rtype(result = "Result<SuppressionId, WriteError>")]
+struct Add {
+    account: AccountId,
+    address: Address,
+    reason: String,
+    source: SuppressionSource,
+}
+
+/// Take an address off a list.
+#[derive(Message)]
+#[rtype(result = "Result<(), WriteError>")]
+struct Remove {
+    account: AccountId,
+    address: BaseAddress,
+}
+
+#[derive(Clone)]
+pub(crate) struct SuppressionDeps {
+    pub(crate) writer: StoreWriter,
+    pub(crate) clock: Clock,
+    pub(crate) metrics: Metrics,
+    /// Where the actor lives now; it changes when it is made anew.
+    pub(crate) address: Arc<ArcSwapOption<Addr<SuppressionActor>>>,
+}
+
+/// The way to change suppression lists by hand. Reading needs no actor: see `store::View::suppression`.
+#[derive(Clone)]
+pub struct Suppressions {
+    address: Arc<ArcSwapOption<Addr<SuppressionActor>>>,
+}
+
+impl Suppressions {
+    pub(crate) fn new(address: Arc<ArcSwapOption<Addr<SuppressionActor>>>) -> Suppressions {
+        Suppressions { address }
+    }
+
+    /// Puts an address on an account's list.
+    ///
+    /// # Errors
+    /// `Refused(Exists)` when its base address is there.
+    pub async fn add(
+        &self,
+        account: AccountId,
+        address: Address,
+        reason: String,
+        source: SuppressionSource,
+    ) -> Result<SuppressionId, WriteError> {
+        self.actor()?.send(Add { account, address, reason, source }).await.map_err(|_| WriteError::Stopped)?
+    }
+
+    /// Takes an address off an account's list.
+    ///
+    /// # Errors
+    /// `Refused(NotFound)` when its base address is not there.
+    pub async fn remove(&self, account: AccountId, address: &Address) -> Result<(), WriteError> {
+        let address = BaseAddress::of(address);
+        self.actor()?.send(Remove { account, address }).await.map_err(|_| WriteError::Stopped)?
+    }
+
+    fn actor(&self) -> Result<Arc<Addr<SuppressionActor>>, WriteError> {
+        self.address.load_full().ok_or(WriteError::Stopped)
+    }
+}
+
+pub(crate) struct SuppressionActor {
+    deps: SuppressionDeps,
+    exit: ExitNotice,
+}
+
+impl SuppressionActor {
+    pub(crate) fn new(deps: SuppressionDeps, exit: ExitNotice) -> SuppressionActor {
+        SuppressionActor { deps, exit }
+    }
+}
+
+impl Actor for SuppressionActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Context<Self>) {
+        self.deps.metrics.actors_alive.with_label_values(&["suppressions"]).inc();
+    }
+}
+
+impl Drop for SuppressionActor {
+    fn drop(&mut self) {
+        self.deps.metrics.actors_alive.with_label_values(&["suppressions"]).dec();
+    }
+}
+
+impl Handler<Add> for SuppressionActor {
+    type Result = ResponseFuture<Result<SuppressionId, WriteError>>;
+
+    fn handle(&mut self, add: Add, _: &mut Context<Self>) -> Self::Result {
+        let deps = self.deps.clone();
+        let now = deps.clock.now();
+        let Add { account, address, reason, source } = add;
+        Box::pin(async move {
+            let id = deps.writer.suppress(NewSuppression { account, address, now, reason, source }).await?;
+            deps.metrics.suppressions_added.with_label_values(&["manual"]).inc();
+            Ok(id)
+        })
+    }
+}
+
+impl Handler<Remove> for SuppressionActor {
+    type Result = ResponseFuture<Result<(), WriteError>>;
+
+    fn handle(&mut self, Remove { account, address }: Remove, _: &mut Context<Self>) -> Self::Result {
+        let writer = self.deps.writer.clone();
+        Box::pin(async move { writer.unsuppress(account, address).await })
+    }
+}
+
+impl Handler<Stop> for SuppressionActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) {
+        self.exit.clean();
+        ctx.stop();
+    }
+}

@@ -1,0 +1,406 @@
+//! A whole set of actors on one arbiter.
+
+use crate::*;
+use actix_rt::System;
+use futures_util::future::LocalBoxFuture;
+use mail::{AccountId, Address, Domain, QueueId, ReversePath, Timestamp};
+use smtp::{Extensions, Reply, ServerOptions, ServerSession, ServerStep, ServerTimeouts};
+use std::{
+    collections::VecDeque,
+    future::Future,
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use store::{Change, NewRecipient, Store, StoreOptions, Submission, Writer, records::*};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+pub(super) const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+pub(super) const ACCOUNT: AccountId = AccountId(1);
+pub(super) const HOOK_URL: &str = "http://hooks.example/";
+
+/// Runs a test in an actix system whose time jumps.
+pub(super) fn run(test: impl Future<Output = ()>) {
+    let runtime =
+        || tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    System::with_tokio_rt(runtime).block_on(test);
+}
+
+/// What a scripted server does with the next transaction, or connection.
+#[derive(Clone)]
+pub(super) enum Act {
+    Accept,
+    /// Answers RCPT so.
+    Rcpt(u16),
+    /// Answers the end of the data so.
+    Data(u16),
+    /// The connection is refused.
+    Unreachable,
+    /// Connecting panics, as a bug would.
+    Panic,
+    /// Accepts, and closes the connection afterwards without a word.
+    AcceptAndClose,
+    /// Says nothing after the data.
+    Hang,
+}
+
+/// A scripted mail server behind a dialer.
+#[derive(Clone, Default)]
+pub(super) struct Peer {
+    shared: Arc<Mutex<PeerState>>,
+}
+
+#[derive(Default)]
+struct PeerState {
+    script: VecDeque<Act>,
+    connections: usize,
+    received: Vec<(Timestamp, Vec<String>)>,
+    clock: Option<Clock>,
+}
+
+impl Peer {
+    pub(super) fn script(acts: impl IntoIterator<Item = Act>) -> Peer {
+        let peer = Peer::default();
+        peer.shared.lock().unwrap().script.extend(acts);
+        peer
+    }
+
+    pub(super) fn connections(&self) -> usize {
+        self.shared.lock().unwrap().connections
+    }
+
+    /// The recipients of each message received, with the time.
+    pub(super) fn received(&self) -> Vec<(Timestamp, Vec<String>)> {
+        self.shared.lock().unwrap().received.clone()
+    }
+
+    fn next(&self) -> Act {
+        self.shared.lock().unwrap().script.pop_front().unwrap_or(Act::Accept)
+    }
+
+    fn peek(&self) -> Act {
+        self.shared.lock().unwrap().script.front().cloned().unwrap_or(Act::Accept)
+    }
+
+    async fn serve(self, mut stream: DuplexStream) {
+        let mut session = ServerSession::new(server_options());
+        let mut buffer = [0; 4096];
+        let mut act = Act::Accept;
+        loop {
+            match session.step() {
+                ServerStep::Write(bytes) => {
+                    if stream.write_all(&bytes).await.is_err() {
+                        return;
+                    }
+                }
+                ServerStep::Read { .. } | ServerStep::Silent { .. } => match stream.read(&mut buffer).await {
+                    Ok(0) | Err(_) => return,
+                    Ok(count) => session.received(&buffer[..count]),
+                },
+                ServerStep::Mail(_) => {
+                    act = self.next();
+                    session.answer(Reply::new(250, "ok"));
+                }
+                ServerStep::Rcpt(_) => session.answer(match act {
+                    Act::Rcpt(code) => Reply::new(code, "scripted"),
+                    _ => Reply::new(250, "ok"),
+                }),
+                ServerStep::Message(_) => match act {
+                    Act::Data(code) => session.answer(Reply::new(code, "scripted")),
+                    Act::Hang => session.keep_silent(),
+                    _ => {
+                        self.record(&session);
+                        session.answer(Reply::with_enhanced(250, 0, 0, "taken"));
+                        if matches!(act, Act::AcceptAndClose) {
+                            let ServerStep::Write(bytes) = session.step() else { panic!("the answer is due") };
+                            let _ = stream.write_all(&bytes).await;
+                            return;
+                        }
+                    }
+                },
+                ServerStep::StartTls => unreachable!("not offered"),
+                ServerStep::Close => return,
+            }
+        }
+    }
+
+    fn record(&self, session: &ServerSession) {
+        let envelope = session.envelope().unwrap();
+        let recipients = envelope.recipients.iter().map(|rcpt| rcpt.path.clone()).collect();
+        let mut shared = self.shared.lock().unwrap();
+        let now = shared.clock.as_ref().unwrap().now();
+        shared.received.push((now, recipients));
+    }
+}
+
+impl Dialer for Peer {
+    fn dial<'d>(&'d self, _: &'d NextHop) -> LocalBoxFuture<'d, io::Result<Box<dyn Stream>>> {
+        self.shared.lock().unwrap().connections += 1;
+        Box::pin(async move {
+            match self.peek() {
+                Act::Unreachable => {
+                    self.next();
+                    Err(io::ErrorKind::ConnectionRefused.into())
+                }
+                Act::Panic => {
+                    self.next();
+                    panic!("scripted")
+                }
+                _ => {
+                    let (ours, theirs) = tokio::io::duplex(64 * 1024);
+                    actix_rt::spawn(self.clone().serve(theirs));
+                    Ok(Box::new(ours) as Box<dyn Stream>)
+                }
+            }
+        })
+    }
+}
+
+/// A scripted webhook receiver.
+#[derive(Clone, Default)]
+pub(super) struct Receiver {
+    shared: Arc<Mutex<ReceiverState>>,
+}
+
+#[derive(Default)]
+struct ReceiverState {
+    answers: VecDeque<Result<u16, ()>>,
+    always: Option<u16>,
+    calls: Vec<(String, serde_json::Value)>,
+}
+
+impl Receiver {
+    /// Answers so, `Err` being a timeout, and 200 when the list is over.
+    pub(super) fn script(answers: impl IntoIterator<Item = Result<u16, ()>>) -> Receiver {
+        let receiver = Receiver::default();
+        receiver.shared.lock().unwrap().answers.extend(answers);
+        receiver
+    }
+
+    pub(super) fn always(status: u16) -> Receiver {
+        let receiver = Receiver::default();
+        receiver.shared.lock().unwrap().always = Some(status);
+        receiver
+    }
+
+    /// The bodies received, and the URL of each.
+    pub(super) fn calls(&self) -> Vec<(String, serde_json::Value)> {
+        self.shared.lock().unwrap().calls.clone()
+    }
+}
+
+impl Poster for Receiver {
+    fn post(&self, request: HookRequest) -> LocalBoxFuture<'_, Result<HookAnswer, HookError>> {
+        let mut shared = self.shared.lock().unwrap();
+        shared.calls.push((request.url, serde_json::from_slice(&request.body).unwrap()));
+        let answer = shared.answers.pop_front().unwrap_or(Ok(shared.always.unwrap_or(200)));
+        Box::pin(async move {
+            match answer {
+                Ok(status) => Ok(HookAnswer { status, retry_after: None, body: "seen".into() }),
+                Err(()) => {
+                    tokio::time::sleep(Duration::from_secs(60)).await;
+                    Err(HookError { message: "timeout".into(), permanent: false })
+                }
+            }
+        })
+    }
+}
+
+/// The actors under test.
+pub(super) struct Fixture {
+    pub(super) handles: Handles,
+    pub(super) metrics: Metrics,
+    pub(super) clock: Clock,
+    peer: Peer,
+    receiver: Receiver,
+    dir: TempDir,
+}
+
+impl Fixture {
+    pub(super) fn new(peer: Peer, receiver: Receiver) -> Fixture {
+        let dir = TempDir::new().unwrap();
+        let (store, mut writer) = open(&dir);
+        let changes = [Change::PutDomain(domain()), Change::PutAccount(account())];
+        writer.commit(changes.iter()).unwrap();
+        Fixture::start(store, writer, peer, receiver, dir, Clock::following_tokio(START))
+    }
+
+    fn start(store: Store, writer: Writer, peer: Peer, receiver: Receiver, dir: TempDir, clock: Clock) -> Fixture {
+        peer.shared.lock().unwrap().clock = Some(clock.clone());
+        let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
+        let handles = start(store, writer, options(&peer, &receiver, &clock, &metrics));
+        Fixture { handles, metrics, clock, peer, receiver, dir }
+    }
+
+    /// Stops everything and starts it again on the same data.
+    pub(super) async fn restart(self) -> Fixture {
+        let Fixture { handles, clock, peer, receiver, dir, .. } = self;
+        handles.shutdown(Duration::from_secs(5)).await;
+        drop(handles);
+        // The data directory is free once the last actor has let go of it.
+        let mut tries = 0;
+        let (store, writer) = loop {
+            match Store::open(dir.path(), store_options()) {
+                Ok(opened) => break opened,
+                Err(error) => assert!(tries < 1000, "{error}"),
+            }
+            tries += 1;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        };
+        Fixture::start(store, writer, peer, receiver, dir, clock)
+    }
+
+    pub(super) async fn send(&self, recipients: &[&str]) -> u64 {
+        self.handles.writer.accept(self.submission(recipients)).await.unwrap().start
+    }
+
+    pub(super) fn submission(&self, recipients: &[&str]) -> Submission {
+        let content: &[u8] = b"Subject: hi\r\n\r\nhi\r\n";
+        Submission {
+            account: ACCOUNT,
+            now: self.clock.now(),
+            content: ContentRecord::Inline(content.into()),
+            size: content.len() as u64,
+            recipients: recipients
+                .iter()
+                .map(|recipient| {
+                    let address = Address::parse(recipient).unwrap();
+                    NewRecipient {
+                        destination: self.handles.router.destination(&address),
+                        mail_from: ReversePath::Address(Address::parse("app@example.com").unwrap()),
+                        from_id: None,
+                        address,
+                    }
+                })
+                .collect(),
+            message_id: "<1@example.com>".into(),
+            subject: "hi".into(),
+            transport: None,
+            require_tls: None,
+            future_release: None,
+            extra: Default::default(),
+            eight_bit: false,
+            smtputf8: false,
+            sent_copy: None,
+            msg_from: Address::parse("app@example.com").unwrap(),
+        }
+    }
+
+    /// The message once it has left the queue; time goes on meanwhile.
+    pub(super) async fn retired(&self, id: u64) -> RetiredRecord {
+        let mut pause = Duration::from_millis(1);
+        let give_up = self.clock.now().after(Duration::from_secs(100 * 3600));
+        loop {
+            if let Some(retired) = self.handles.store.read(|view| view.retired_message(QueueId(id))).unwrap() {
+                return retired;
+            }
+            assert!(self.clock.now() < give_up, "message {id} is still queued: {:?}", self.queued(id));
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(60));
+        }
+    }
+
+    pub(super) fn queued(&self, id: u64) -> Option<QueueRecord> {
+        self.handles.store.read(|view| view.message(QueueId(id))).unwrap()
+    }
+
+    pub(super) async fn wait(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+fn options(peer: &Peer, receiver: &Receiver, clock: &Clock, metrics: &Metrics) -> Options {
+    let defaults = config::Settings::defaults();
+    Options {
+        clock: clock.clone(),
+        router: Router::relay("peer.example", "127.0.0.1:25".parse().unwrap()),
+        dialer: Arc::new(peer.clone()),
+        poster: Arc::new(receiver.clone()),
+        writer: WriterLimits {
+            pending_max: 2000,
+            pending_bytes_max: 64 << 20,
+            batch_max: 1024,
+            batch_bytes_max: 32 << 20,
+        },
+        delivery: DeliveryOptions {
+            ehlo_name: "us.example".into(),
+            timeouts: smtp::Timeouts::default(),
+            schedule: RetrySchedule(defaults.delivery.retry),
+            concurrency_start: 2,
+            concurrency_max: 20,
+            connections_max: 100,
+            connection_messages_max: 1000,
+            connection_idle: Duration::from_secs(5),
+            connection_age_max: Duration::from_secs(600),
+            recipients_max: 100,
+            due_batch_max: 1000,
+            actor_idle: Duration::from_secs(60),
+        },
+        webhooks: WebhookOptions {
+            schedule: RetrySchedule(defaults.webhooks.retry),
+            calls_per_url_max: 20,
+            calls_max: 200,
+            due_batch_max: 1000,
+        },
+        janitor: JanitorOptions {
+            interval: Duration::from_secs(60),
+            batch: 1000,
+            keep_events: Duration::from_secs(30 * 24 * 3600),
+        },
+        metrics: metrics.clone(),
+        threads: Threads::Current,
+    }
+}
+
+fn open(dir: &TempDir) -> (Store, Writer) {
+    Store::open(dir.path(), store_options()).unwrap()
+}
+
+fn store_options() -> StoreOptions {
+    StoreOptions { map_size: 1 << 30, map_reserve: 1 << 20, disk_reserve: 0, inline_max: 1 << 18 }
+}
+
+fn server_options() -> ServerOptions {
+    ServerOptions {
+        hostname: "peer.example".into(),
+        max_message_size: 1 << 20,
+        max_recipients: 100,
+        max_errors: 10,
+        max_idle_commands: 100,
+        extensions: Extensions { pipelining: true, ..Extensions::default() },
+        timeouts: ServerTimeouts::default(),
+    }
+}
+
+fn domain() -> DomainRecord {
+    DomainRecord {
+        name: Domain::parse("example.com").unwrap(),
+        catchall_separator: '+',
+        disabled: false,
+        dkim: Vec::new(),
+    }
+}
+
+fn account() -> AccountRecord {
+    AccountRecord {
+        name: "app".into(),
+        full_name: String::new(),
+        password_hash: String::new(),
+        addresses: vec![AddressPattern::Address(Address::parse("app@example.com").unwrap())],
+        from_id_login_addresses: Vec::new(),
+        keep_retired_messages: Duration::from_secs(72 * 3600),
+        keep_retired_hooks: Duration::from_secs(72 * 3600),
+        dsn_to_inbox: false,
+        disabled: false,
+        outgoing_webhook: Some(OutgoingWebhook {
+            url: HOOK_URL.into(),
+            authorization: None,
+            events: Vec::new(),
+            every_event: false,
+        }),
+        incoming_webhook: None,
+        webhook_secret: vec![0; 24],
+        created: START,
+    }
+}

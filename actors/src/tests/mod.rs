@@ -1,0 +1,7 @@
+//! The actors together: real store, scripted peers, and a clock that jumps to the next timer when nothing runs.
+
+mod delivery;
+mod fixture;
+mod supervision;
+mod webhooks;
+mod writer;

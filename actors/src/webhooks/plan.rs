@@ -1,0 +1,92 @@
+//! What an answer to a webhook call means: pure rules.
+
+use super::{HookAnswer, HookError};
+use crate::{RetrySchedule, pace::Health};
+use mail::Timestamp;
+use std::time::Duration;
+use store::HookDecision;
+
+/// The longest wait that a `Retry-After` can ask for.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// What happens after a call, the `attempts`th of its hook.
+pub(super) fn decide(
+    answer: &Result<HookAnswer, HookError>,
+    attempts: usize,
+    now: Timestamp,
+    schedule: &RetrySchedule,
+) -> HookDecision {
+    let at_least = match answer {
+        Ok(answer) if answer.is_success() => return HookDecision::Succeeded,
+        Err(error) if error.permanent => return HookDecision::Failed,
+        Ok(HookAnswer { status: 429 | 503, retry_after: Some(wait), .. }) => now.after((*wait).min(RETRY_AFTER_MAX)),
+        Ok(_) | Err(_) => now,
+    };
+    match schedule.next(attempts, now) {
+        Some(at) => HookDecision::Retry(at.max(at_least)),
+        None => HookDecision::Failed,
+    }
+}
+
+/// What a call tells about its URL: one that does not answer gets fewer calls until it does.
+pub(super) fn health(answer: &Result<HookAnswer, HookError>) -> Health {
+    match answer {
+        Ok(_) => Health::Good,
+        Err(error) if error.permanent => Health::Unknown,
+        Err(_) => Health::Strained,
+    }
+}
+
+/// Success, status, error and the answer's start, as history shows them.
+pub(super) fn describe(answer: Result<HookAnswer, HookError>) -> (bool, u16, String, String) {
+    match answer {
+        Ok(answer) if answer.is_success() => (true, answer.status, String::new(), answer.body),
+        Ok(answer) => {
+            let error = match answer.status {
+                300..=399 => format!("status {}: redirects are not followed; set the final URL", answer.status),
+                status => format!("status {status}"),
+            };
+            (false, answer.status, error, answer.body)
+        }
+        Err(error) => (false, 0, error.message, String::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(0);
+
+    fn answer(status: u16, retry_after: Option<u64>) -> Result<HookAnswer, HookError> {
+        Ok(HookAnswer { status, retry_after: retry_after.map(Duration::from_secs), body: String::new() })
+    }
+
+    #[test]
+    fn answers_decide_what_happens_next() {
+        let schedule = RetrySchedule(vec![Duration::from_secs(60), Duration::from_secs(120)]);
+        let retry = |seconds| HookDecision::Retry(NOW.after(Duration::from_secs(seconds)));
+        for (answer, attempts, expected) in [
+            (answer(200, None), 1, HookDecision::Succeeded),
+            (answer(204, None), 3, HookDecision::Succeeded),
+            (answer(500, None), 1, retry(60)),
+            (answer(500, None), 2, retry(120)),
+            (answer(500, None), 3, HookDecision::Failed),
+            (answer(301, None), 1, retry(60)),
+            (answer(429, Some(300)), 1, retry(300)),
+            (answer(503, Some(5)), 1, retry(60)),
+            (answer(500, Some(300)), 1, retry(60)),
+            (answer(503, Some(1 << 40)), 1, retry(24 * 3600)),
+            (Err(HookError::temporary("timeout".into())), 1, retry(60)),
+            (Err(HookError::permanent("bad URL".into())), 1, HookDecision::Failed),
+        ] {
+            assert_eq!(decide(&answer, attempts, NOW, &schedule), expected, "{answer:?} {attempts}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_is_an_error_that_says_so() {
+        let (success, status, error, _) = describe(answer(302, None));
+        assert!(!success && status == 302 && error.contains("redirects are not followed"), "{error}");
+    }
+}

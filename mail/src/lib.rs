@@ -1,0 +1,29 @@
+//! What a message is. Pure: no clock, no I/O.
+
+mod address;
+mod base_address;
+mod compose;
+mod content_type;
+mod draft;
+mod enhanced_code;
+mod fields;
+mod from_id;
+mod ids;
+pub mod read;
+mod sign;
+mod time;
+mod verdict;
+
+pub use address::{Address, AddressError, Domain, Localpart, ReversePath};
+pub use base_address::BaseAddress;
+pub use compose::{Composed, bcc_header};
+pub use content_type::{ContentType, ContentTypeError};
+pub use draft::{
+    Draft, DraftError, File, HeaderName, HeaderText, MAX_REFERENCES, MessageId, MessageIdError, NameAddress, Where,
+};
+pub use enhanced_code::{EnhancedCode, EnhancedCodeError};
+pub use from_id::{FromId, FromIdError};
+pub use ids::*;
+pub use sign::{DkimKey, DkimKeyError, DkimSigner, SignError};
+pub use time::Timestamp;
+pub use verdict::{Permanence, Scope, Verdict};
