@@ -1,0 +1,200 @@
+//! The real server under load: started as its own process, fed over HTTP by clients that wait for each answer,
+//! delivering to Postfix's smtp-sink. What it costs is read from the system's accounting of its process.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::Instant,
+};
+
+/// What a run is made of; `--name value` on the command line.
+pub struct Plan {
+    /// Messages to send.
+    pub messages: usize,
+    /// Clients at the same time.
+    pub clients: usize,
+    /// Bytes of text in a message.
+    pub body: usize,
+    /// Recipient domains.
+    pub domains: usize,
+}
+
+impl Plan {
+    pub fn from_args() -> Plan {
+        let args: Vec<String> = std::env::args().collect();
+        let number = |name: &str, default| {
+            let given = args.iter().position(|arg| *arg == format!("--{name}")).and_then(|at| args.get(at + 1));
+            given.map_or(default, |value| value.parse().expect("options take numbers"))
+        };
+        Plan {
+            messages: number("messages", 20_000),
+            clients: number("clients", 64),
+            body: number("body", 4096),
+            domains: number("domains", 1),
+        }
+    }
+}
+
+/// A program that ends with the bench.
+pub struct Process(pub Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Postfix's smtp-sink on a free port.
+pub fn sink() -> (Process, SocketAddr) {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let program = ["/usr/sbin/smtp-sink", "/usr/bin/smtp-sink", "/usr/libexec/postfix/smtp-sink"]
+        .into_iter()
+        .find(|path| fs::exists(path).unwrap_or(false))
+        .expect("smtp-sink is needed: apt-get install postfix");
+    let child = Command::new(program)
+        .args(["-u", "nobody", "-m", "1000", &free.to_string(), "1000"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    (Process(child), free)
+}
+
+/// A server under load.
+pub struct Server {
+    process: Process,
+    address: String,
+    _dir: tempfile::TempDir,
+}
+
+impl Server {
+    pub fn start(deliver_to: SocketAddr) -> Server {
+        // On a disk, since a directory in memory would make syncing free.
+        let dir = tempfile::TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_postrider"))
+            .args(["localserve", "--any-port", "--deliver-to", &deliver_to.to_string(), "--dir"])
+            .arg(dir.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let address = loop {
+            let line = lines.next().expect("the server says where it listens").unwrap();
+            if let Some((_, rest)) = line.split_once("webapi      http://") {
+                break rest.split('/').next().unwrap().to_owned();
+            }
+        };
+        // The server must not end for want of a reader.
+        std::thread::spawn(move || lines.for_each(drop));
+        Server { process: Process(child), address, _dir: dir }
+    }
+
+    /// CPU time of the process so far.
+    pub fn cpu(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.0.id())).unwrap();
+        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+        // USER_HZ is 100 on every Linux.
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// Resident memory that is the process's own, in MiB.
+    pub fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.0.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+        line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap() / 1024
+    }
+
+    /// The sum of a metric over its labels.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let mut stream = TcpStream::connect(&self.address).await.unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        text.lines()
+            .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])))
+            .map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap())
+            .sum()
+    }
+
+    /// Sends everything; the times that the answers took, sorted.
+    pub async fn send(&self, plan: &Plan) -> Vec<Duration> {
+        let share = plan.messages / plan.clients;
+        let clients = (0..plan.clients).map(|client| {
+            let first = client * share;
+            let requests: Vec<_> = (0..plan.domains).map(|domain| request(plan.body, domain)).collect();
+            let address = self.address.clone();
+            tokio::spawn(async move {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                stream.set_nodelay(true).unwrap();
+                let mut times = Vec::with_capacity(share);
+                let mut answer = [0; 2048];
+                for n in first..first + share {
+                    let start = Instant::now();
+                    stream.write_all(&requests[n % requests.len()]).await.unwrap();
+                    let mut have = 0;
+                    while !is_whole(&answer[..have]) {
+                        let count = stream.read(&mut answer[have..]).await.unwrap();
+                        assert!(count > 0, "the server closed the connection");
+                        have += count;
+                    }
+                    let ok = answer.starts_with(b"HTTP/1.1 200");
+                    assert!(ok, "{}", String::from_utf8_lossy(&answer[..have]));
+                    times.push(start.elapsed());
+                }
+                times
+            })
+        });
+        let mut times = Vec::with_capacity(plan.messages);
+        for client in clients.collect::<Vec<_>>() {
+            times.extend(client.await.unwrap());
+        }
+        times.sort_unstable();
+        times
+    }
+}
+
+fn is_whole(answer: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(answer);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    body.len() >= length.map_or(0, |length| length.parse().unwrap())
+}
+
+fn request(body: usize, domain: usize) -> Vec<u8> {
+    let line = "The quick brown fox jumps over the lazy dog, 0123456789, again and again.\\n";
+    let text: String = line.chars().cycle().take(body).collect();
+    let text = text.trim_end_matches('\\');
+    let json = format!(
+        r#"{{"To":[{{"Address":"friend@remote{domain}.example"}}],"Subject":"load","Text":"{text}"}}"#
+    );
+    let mut form = String::from("request=");
+    for byte in json.bytes() {
+        if byte.is_ascii_alphanumeric() { form.push(byte as char) } else { form.push_str(&format!("%{byte:02X}")) }
+    }
+    // rider@localhost:postrider
+    let head = format!(
+        "POST /webapi/v0/Send HTTP/1.1\r\nHost: localhost\r\n\
+         Authorization: Basic cmlkZXJAbG9jYWxob3N0OnBvc3RyaWRlcg==\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n",
+        form.len()
+    );
+    [head.as_bytes(), form.as_bytes()].concat()
+}
+
+/// Prints one figure.
+pub fn figure(name: &str, value: f64, unit: &str) {
+    println!("{name:<28} {value:>10.3} {unit}");
+}
+
+/// The time at a share of all, in milliseconds.
+pub fn quantile(times: &[Duration], share: f64) -> f64 {
+    times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1000.0
+}

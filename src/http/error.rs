@@ -1,0 +1,183 @@
+//! The error object of the webapi.
+
+use actix_web::{
+    HttpResponse, HttpResponseBuilder,
+    http::{StatusCode, header},
+};
+use actors::WriteError;
+use serde::Serialize;
+use std::borrow::Cow;
+use store::{Refusal, StoreError};
+
+/// Why a call was not done, as its caller is told. The message never shows internals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ApiError {
+    pub(super) code: Code,
+    pub(super) message: Cow<'static, str>,
+}
+
+/// What kind of error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Code {
+    Protocol,
+    User,
+    Error,
+    MessageTooLarge,
+    MissingBody,
+    MultipleFrom,
+    BadAddress,
+    DomainDisabled,
+    BadFrom,
+    NoRecipients,
+    MalformedMessageId,
+    MessageNotFound,
+    Server,
+    Busy,
+}
+
+impl Code {
+    /// As the caller sees it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Code::Protocol => "protocol",
+            Code::User => "user",
+            Code::Error => "error",
+            Code::MessageTooLarge => "messageTooLarge",
+            Code::MissingBody => "missingBody",
+            Code::MultipleFrom => "multipleFrom",
+            Code::BadAddress => "badAddress",
+            Code::DomainDisabled => "domainDisabled",
+            Code::BadFrom => "badFrom",
+            Code::NoRecipients => "noRecipients",
+            Code::MalformedMessageId => "malformedMessageID",
+            Code::MessageNotFound => "messageNotFound",
+            Code::Server => "server",
+            Code::Busy => "busy",
+        }
+    }
+
+    fn status(self) -> StatusCode {
+        match self {
+            Code::Server => StatusCode::INTERNAL_SERVER_ERROR,
+            Code::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+/// Seconds that a client is asked to wait when load is shed.
+const RETRY_AFTER: &str = "2";
+
+impl ApiError {
+    pub(super) fn new(code: Code, message: impl Into<Cow<'static, str>>) -> ApiError {
+        ApiError { code, message: message.into() }
+    }
+
+    pub(super) fn protocol(message: impl Into<Cow<'static, str>>) -> ApiError {
+        ApiError::new(Code::Protocol, message)
+    }
+
+    /// What the user sent cannot be done; `error` says what and why.
+    pub(super) fn user(error: impl ToString) -> ApiError {
+        ApiError::new(Code::User, error.to_string())
+    }
+
+    pub(super) fn busy() -> ApiError {
+        ApiError::new(Code::Busy, "the server has too much to do; try again in a moment")
+    }
+
+    /// A failure of this server: logged here, and nothing of it told.
+    pub(super) fn server(error: impl std::fmt::Display) -> ApiError {
+        tracing::error!(%error, "a webapi call failed");
+        ApiError::new(Code::Server, "the server failed; the operator finds the reason in its log")
+    }
+
+    pub(super) fn response(&self) -> HttpResponse {
+        #[derive(Serialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct ErrorObject<'a> {
+            code: &'static str,
+            message: &'a str,
+        }
+        let mut response = HttpResponse::build(self.code.status());
+        if self.code == Code::Busy {
+            response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
+        }
+        json_body(&mut response, &ErrorObject { code: self.code.name(), message: &self.message })
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> ApiError {
+        match error {
+            StoreError::Full => ApiError::busy(),
+            error => ApiError::server(error),
+        }
+    }
+}
+
+impl From<WriteError> for ApiError {
+    fn from(error: WriteError) -> ApiError {
+        match error {
+            error if error.is_temporary() => ApiError::busy(),
+            WriteError::Refused(Refusal::NotFound) => ApiError::new(Code::Error, "not found"),
+            WriteError::Refused(Refusal::Exists) => ApiError::new(Code::Error, "present already"),
+            error => ApiError::server(error),
+        }
+    }
+}
+
+/// A task on the blocking pool broke down.
+impl From<actix_web::error::BlockingError> for ApiError {
+    fn from(error: actix_web::error::BlockingError) -> ApiError {
+        ApiError::server(error)
+    }
+}
+
+/// An answer to a call that was done.
+pub(super) fn json(body: &impl Serialize) -> HttpResponse {
+    json_body(&mut HttpResponse::Ok(), body)
+}
+
+fn json_body(response: &mut HttpResponseBuilder, body: &impl Serialize) -> HttpResponse {
+    let body =
+        serde_json::to_vec(body).expect("answers are made of strings, numbers, lists and maps of strings");
+    response.content_type(JSON).body(body)
+}
+
+pub(super) const JSON: &str = "application/json; charset=utf-8";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn shed_load_is_answered_with_503_and_a_time_to_wait() {
+        for error in [
+            WriteError::Busy,
+            WriteError::Stopped,
+            WriteError::Refused(Refusal::Full),
+            WriteError::Failed(Arc::new(StoreError::Full)),
+        ] {
+            let error = ApiError::from(error);
+            let response = error.response();
+            assert_eq!((error.code, response.status().as_u16()), (Code::Busy, 503));
+            assert_eq!(response.headers().get("retry-after").unwrap(), RETRY_AFTER);
+        }
+    }
+
+    #[test]
+    fn a_failure_of_the_server_shows_no_internals() {
+        let error = ApiError::from(StoreError::Damaged { table: "queue" });
+        assert_eq!((error.code, error.response().status().as_u16()), (Code::Server, 500));
+        assert!(!error.message.contains("queue"), "{}", error.message);
+    }
+
+    #[test]
+    fn an_error_of_the_call_is_a_400() {
+        assert_eq!(ApiError::user("no").response().status().as_u16(), 400);
+        let error = ApiError::from(WriteError::Refused(Refusal::Exists));
+        assert_eq!((error.code.name(), error.response().status().as_u16()), ("error", 400));
+    }
+}

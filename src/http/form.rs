@@ -1,0 +1,631 @@
+//! Forms, the one way into the webapi: `application/x-www-form-urlencoded` and `multipart/form-data`.
+//!
+//! While a form arrives, what exceeds a small threshold goes to one unnamed temporary file, however many parts
+//! there are. When it is complete, it is read back as a whole; how much all forms together may hold in memory
+//! then is bounded.
+
+use super::error::{ApiError, Code};
+use actix_multipart::{Field, Multipart};
+use actix_web::{HttpRequest, error::PayloadError, http::header, web};
+use bytes::{Bytes, BytesMut};
+use config::Limits;
+use futures_util::{Stream, StreamExt};
+use serde::de::DeserializeOwned;
+use std::{
+    cell::{Cell, RefCell},
+    fs::File,
+    io::{self, Read, Seek, Write},
+    ops::Range,
+    path::PathBuf,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+
+/// Parts of a form, and fields of the other kind of form.
+const PARTS_MAX: usize = 1_000;
+/// How long the next piece of a form may take to arrive.
+const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a complete form waits for memory.
+const MEMORY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Below this, parsing takes less than a handover to another thread.
+const PARSE_INLINE_MAX: usize = 256 * 1024;
+const KIB: u64 = 1024;
+
+/// A form that arrived.
+#[derive(Debug)]
+pub(super) struct Form {
+    /// The JSON of its field `request`.
+    request: Bytes,
+    /// Its files, in order.
+    pub(super) files: Vec<FormFile>,
+    /// The octets of the whole.
+    pub(super) size: usize,
+    _memory: Option<OwnedSemaphorePermit>,
+}
+
+/// A file of a form.
+#[derive(Debug)]
+pub(super) struct FormFile {
+    pub(super) kind: FileKind,
+    pub(super) name: String,
+    pub(super) content_type: String,
+    pub(super) content_id: String,
+    pub(super) data: Bytes,
+}
+
+/// What a file is to its message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FileKind {
+    Alternative,
+    Inline,
+    Attached,
+}
+
+impl FileKind {
+    fn of_field(name: &str) -> Option<FileKind> {
+        match name {
+            "alternativefile" => Some(FileKind::Alternative),
+            "inlinefile" => Some(FileKind::Inline),
+            "attachedfile" => Some(FileKind::Attached),
+            _ => None,
+        }
+    }
+}
+
+impl Form {
+    /// Reads the request object.
+    pub(super) async fn parse<T: DeserializeOwned + Send + 'static>(&self) -> Result<T, ApiError> {
+        let json = self.request.clone();
+        if json.len() <= PARSE_INLINE_MAX { parse(&json) } else { web::block(move || parse(&json)).await? }
+    }
+}
+
+fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, ApiError> {
+    // serde would also take an array for an object.
+    if json.trim_ascii_start().first() != Some(&b'{') {
+        return Err(ApiError::protocol("the field \"request\" must hold a JSON object"));
+    }
+    serde_json::from_slice(json)
+        .map_err(|error| ApiError::protocol(format!("the field \"request\": {error}")))
+}
+
+/// Reads forms.
+pub(super) struct FormReader {
+    request_max: u64,
+    memory_max: usize,
+    dir: PathBuf,
+    /// In KiB: what forms larger than `memory_max` may hold together.
+    memory: Arc<Semaphore>,
+    memory_kib: u32,
+}
+
+impl FormReader {
+    /// `dir` is where temporary files go.
+    pub(super) fn new(limits: &Limits, dir: PathBuf) -> io::Result<FormReader> {
+        std::fs::create_dir_all(&dir)?;
+        let memory_kib = u32::try_from(limits.request_size_max / KIB).unwrap_or(u32::MAX).max(1);
+        Ok(FormReader {
+            request_max: limits.request_size_max,
+            memory_max: usize::try_from(limits.upload_memory_max).unwrap_or(usize::MAX),
+            dir,
+            memory: Arc::new(Semaphore::new(memory_kib as usize)),
+            memory_kib,
+        })
+    }
+
+    /// Reads the form that a request brings.
+    pub(super) async fn read(&self, request: &HttpRequest, payload: web::Payload) -> Result<Form, ApiError> {
+        let body = Body::new(payload, self.request_max);
+        let form = match announced_size(request) {
+            Some(size) if size > self.request_max => Err(self.too_large()),
+            size => self.read_body(request, &body, size).await,
+        };
+        if form.is_err() {
+            // Otherwise a client that is still sending might never see the answer.
+            body.drain().await;
+        }
+        form
+    }
+
+    async fn read_body(
+        &self,
+        request: &HttpRequest,
+        body: &Body,
+        size: Option<u64>,
+    ) -> Result<Form, ApiError> {
+        let mut spool = Spool::new(self, size);
+        let fields = match form_type(request) {
+            Some(FormType::UrlEncoded) => {
+                self.read_urlencoded(body, &mut spool).await?;
+                None
+            }
+            Some(FormType::Multipart) => Some(self.read_multipart(request, body, &mut spool).await?),
+            None => {
+                return Err(ApiError::protocol(
+                    "the Content-Type must be application/x-www-form-urlencoded or multipart/form-data",
+                ));
+            }
+        };
+        let size = spool.len();
+        let memory = self.reserve(size).await?;
+        let bytes = spool.into_bytes().await.map_err(ApiError::server)?;
+        let (json, files) = match fields {
+            Some(fields) => fields.cut(&bytes),
+            None => (request_of_urlencoded(bytes).await?, Vec::new()),
+        };
+        if json.is_empty() {
+            return Err(ApiError::protocol("the field \"request\" is missing or empty"));
+        }
+        Ok(Form { request: json, files, size, _memory: memory })
+    }
+
+    async fn read_urlencoded(&self, body: &Body, spool: &mut Spool<'_>) -> Result<(), ApiError> {
+        let mut body = body.clone();
+        while let Some(piece) = next(&mut body).await? {
+            let piece = piece.map_err(|error| self.refused(&body, error))?;
+            spool.push(&piece).await.map_err(ApiError::server)?;
+        }
+        Ok(())
+    }
+
+    async fn read_multipart(
+        &self,
+        request: &HttpRequest,
+        body: &Body,
+        spool: &mut Spool<'_>,
+    ) -> Result<Fields, ApiError> {
+        let mut multipart = Multipart::new(request.headers(), body.clone());
+        let mut fields = Fields::default();
+        while let Some(field) = next(&mut multipart).await? {
+            let mut field = field.map_err(|error| self.refused(body, error))?;
+            fields.count += 1;
+            if fields.count > PARTS_MAX {
+                return Err(ApiError::protocol(format!("the form has more than {PARTS_MAX} parts")));
+            }
+            let start = spool.len();
+            while let Some(piece) = next(&mut field).await? {
+                let piece = piece.map_err(|error| self.refused(body, error))?;
+                spool.push(&piece).await.map_err(ApiError::server)?;
+            }
+            fields.add(&field, start..spool.len())?;
+        }
+        Ok(fields)
+    }
+
+    fn refused(&self, body: &Body, error: impl std::fmt::Display) -> ApiError {
+        if body.is_over() { self.too_large() } else { ApiError::protocol(format!("the form: {error}")) }
+    }
+
+    fn too_large(&self) -> ApiError {
+        let message = format!("the request is larger than {} bytes", self.request_max);
+        ApiError::new(Code::MessageTooLarge, message)
+    }
+
+    /// Waits until a large form has room in memory.
+    async fn reserve(&self, size: usize) -> Result<Option<OwnedSemaphorePermit>, ApiError> {
+        if size <= self.memory_max.max(64 * 1024) {
+            return Ok(None);
+        }
+        let kib = u32::try_from(size as u64 / KIB).unwrap_or(u32::MAX).clamp(1, self.memory_kib);
+        let permit = timeout(MEMORY_TIMEOUT, self.memory.clone().acquire_many_owned(kib)).await;
+        permit.ok().and_then(Result::ok).map(Some).ok_or_else(ApiError::busy)
+    }
+}
+
+enum FormType {
+    UrlEncoded,
+    Multipart,
+}
+
+fn form_type(request: &HttpRequest) -> Option<FormType> {
+    let text = request.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
+    let essence = text.split(';').next().unwrap_or_default().trim();
+    match essence {
+        _ if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") => Some(FormType::UrlEncoded),
+        _ if essence.eq_ignore_ascii_case("multipart/form-data") => Some(FormType::Multipart),
+        _ => None,
+    }
+}
+
+fn announced_size(request: &HttpRequest) -> Option<u64> {
+    request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+async fn next<S: Stream + Unpin>(stream: &mut S) -> Result<Option<S::Item>, ApiError> {
+    timeout(PIECE_TIMEOUT, stream.next())
+        .await
+        .map_err(|_| ApiError::protocol("the rest of the form did not arrive in time"))
+}
+
+/// Reads and throws away what is left of a request, within bounds: much less than a request may be.
+pub(super) async fn drain(payload: web::Payload) {
+    Body::new(payload, 0).drain().await;
+}
+
+/// The body of a request, bounded. Clones read the same body.
+#[derive(Clone)]
+struct Body {
+    payload: Rc<RefCell<web::Payload>>,
+    left: Rc<Cell<u64>>,
+    over: Rc<Cell<bool>>,
+}
+
+impl Body {
+    fn new(payload: web::Payload, max: u64) -> Body {
+        Body { payload: Rc::new(RefCell::new(payload)), left: Rc::new(Cell::new(max)), over: Rc::default() }
+    }
+
+    fn is_over(&self) -> bool {
+        self.over.get()
+    }
+
+    async fn drain(&self) {
+        const MAX: u64 = 16 << 20;
+        const TIME: Duration = Duration::from_secs(5);
+        self.left.set(MAX);
+        self.over.set(false);
+        let mut body = self.clone();
+        let _ = timeout(TIME, async { while let Some(Ok(_)) = body.next().await {} }).await;
+    }
+}
+
+impl Stream for Body {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.over.get() {
+            return Poll::Ready(Some(Err(PayloadError::Overflow)));
+        }
+        let polled = Pin::new(&mut *self.payload.borrow_mut()).poll_next(context);
+        if let Poll::Ready(Some(Ok(piece))) = &polled {
+            match self.left.get().checked_sub(piece.len() as u64) {
+                Some(left) => self.left.set(left),
+                None => {
+                    self.over.set(true);
+                    return Poll::Ready(Some(Err(PayloadError::Overflow)));
+                }
+            }
+        }
+        polled
+    }
+}
+
+/// Octets in memory, or in a temporary file when they are many.
+struct Spool<'r> {
+    reader: &'r FormReader,
+    buffer: BytesMut,
+    file: Option<File>,
+    in_file: usize,
+}
+
+impl<'r> Spool<'r> {
+    fn new(reader: &'r FormReader, size: Option<u64>) -> Spool<'r> {
+        let size = usize::try_from(size.unwrap_or(0)).unwrap_or(0).min(reader.memory_max).min(64 * 1024);
+        Spool { reader, buffer: BytesMut::with_capacity(size), file: None, in_file: 0 }
+    }
+
+    fn len(&self) -> usize {
+        self.in_file + self.buffer.len()
+    }
+
+    async fn push(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.buffer.extend_from_slice(piece);
+        if self.buffer.len() > self.reader.memory_max { self.flush().await } else { Ok(()) }
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        let (file, dir) = (self.file.take(), self.reader.dir.clone());
+        let buffer = std::mem::take(&mut self.buffer);
+        self.in_file += buffer.len();
+        let (file, mut buffer) = web::block(move || {
+            let mut file = file.map_or_else(|| tempfile::tempfile_in(dir), Ok)?;
+            file.write_all(&buffer)?;
+            io::Result::Ok((file, buffer))
+        })
+        .await
+        .map_err(io::Error::other)??;
+        buffer.clear();
+        (self.file, self.buffer) = (Some(file), buffer);
+        Ok(())
+    }
+
+    async fn into_bytes(self) -> io::Result<Bytes> {
+        let Some(mut file) = self.file else { return Ok(self.buffer.freeze()) };
+        let size = self.in_file + self.buffer.len();
+        web::block(move || {
+            let mut bytes = Vec::with_capacity(size);
+            file.rewind()?;
+            file.read_to_end(&mut bytes)?;
+            bytes.extend_from_slice(&self.buffer);
+            Ok(bytes.into())
+        })
+        .await
+        .map_err(io::Error::other)?
+    }
+}
+
+/// Where the fields of a multipart form lie in its spool.
+#[derive(Default)]
+struct Fields {
+    count: usize,
+    request: Option<Range<usize>>,
+    files: Vec<(FormFile, Range<usize>)>,
+}
+
+impl Fields {
+    fn add(&mut self, field: &Field, range: Range<usize>) -> Result<(), ApiError> {
+        let name = field.name().unwrap_or_default();
+        if name == "request" {
+            return match self.request.replace(range) {
+                None => Ok(()),
+                Some(_) => Err(twice()),
+            };
+        }
+        let kind = FileKind::of_field(name).ok_or_else(|| unknown_field(name))?;
+        let disposition = field.content_disposition();
+        let given = disposition.and_then(|disposition| disposition.get_filename());
+        let extended = disposition
+            .and_then(|disposition| disposition.get_filename_ext())
+            .and_then(|name| String::from_utf8(name.value.clone()).ok());
+        let name = extended.or_else(|| given.map(str::to_owned)).unwrap_or_default();
+        // What a browser sends for a field in which no file was chosen.
+        if given == Some("") && range.is_empty() {
+            return Ok(());
+        }
+        let file = FormFile {
+            kind,
+            name,
+            content_type: part_header(field, "content-type")?,
+            content_id: part_header(field, "content-id")?,
+            data: Bytes::new(),
+        };
+        self.files.push((file, range));
+        Ok(())
+    }
+
+    fn cut(self, bytes: &Bytes) -> (Bytes, Vec<FormFile>) {
+        let request = self.request.map(|range| bytes.slice(range)).unwrap_or_default();
+        let cut = |(file, range)| FormFile { data: bytes.slice(range), ..file };
+        (request, self.files.into_iter().map(cut).collect())
+    }
+}
+
+fn part_header(field: &Field, name: &str) -> Result<String, ApiError> {
+    let Some(value) = field.headers().get(name) else { return Ok(String::new()) };
+    let text = std::str::from_utf8(value.as_bytes());
+    text.map(|text| text.trim().to_owned())
+        .map_err(|_| ApiError::protocol(format!("the {name} of a part of the form is not UTF-8")))
+}
+
+fn twice() -> ApiError {
+    ApiError::protocol("the field \"request\" is there twice")
+}
+
+fn unknown_field(name: &str) -> ApiError {
+    let name: String = name.chars().take(100).collect();
+    ApiError::protocol(format!(
+        "the form has an unknown field {name:?}; known are request, alternativefile, inlinefile and attachedfile"
+    ))
+}
+
+async fn request_of_urlencoded(form: Bytes) -> Result<Bytes, ApiError> {
+    if form.len() <= PARSE_INLINE_MAX {
+        return find_request(&form);
+    }
+    web::block(move || find_request(&form)).await?
+}
+
+/// The decoded value of the field `request`.
+fn find_request(form: &[u8]) -> Result<Bytes, ApiError> {
+    let mut request = None;
+    for (count, pair) in form.split(|b| *b == b'&').enumerate() {
+        if count == PARTS_MAX {
+            return Err(ApiError::protocol(format!("the form has more than {PARTS_MAX} fields")));
+        }
+        if pair.is_empty() {
+            continue;
+        }
+        let (name, value) = match pair.iter().position(|b| *b == b'=') {
+            Some(at) => (&pair[..at], &pair[at + 1..]),
+            None => (pair, &pair[..0]),
+        };
+        let name = decoded(name);
+        if name != b"request" {
+            return Err(unknown_field(&String::from_utf8_lossy(&name)));
+        }
+        if request.replace(decoded(value)).is_some() {
+            return Err(twice());
+        }
+    }
+    Ok(request.unwrap_or_default().into())
+}
+
+/// Percent-decodes; a `%` without two hex digits stands for itself (WHATWG URL, 1.3).
+fn decoded(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        match (first, tail) {
+            (b'+', _) => out.push(b' '),
+            (b'%', [high, low, tail @ ..]) => match (hex(*high), hex(*low)) {
+                (Some(high), Some(low)) => {
+                    out.push(high << 4 | low);
+                    rest = tail;
+                }
+                _ => out.push(b'%'),
+            },
+            (other, _) => out.push(*other),
+        }
+    }
+    out
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::{FromRequest, test::TestRequest};
+    use proptest::prelude::*;
+    use serde::Deserialize;
+
+    fn reader(request_max: u64, memory_max: u64) -> (FormReader, tempfile::TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut limits = config::Settings::defaults().limits;
+        (limits.request_size_max, limits.upload_memory_max) = (request_max, memory_max);
+        (FormReader::new(&limits, dir.path().join("uploads")).unwrap(), dir)
+    }
+
+    async fn read(reader: &FormReader, content_type: &str, body: impl Into<Bytes>) -> Result<Form, ApiError> {
+        let request = TestRequest::post().insert_header((header::CONTENT_TYPE, content_type.to_owned()));
+        let (request, mut payload) = request.set_payload(body).to_http_parts();
+        let payload = web::Payload::from_request(&request, &mut payload).await.unwrap();
+        reader.read(&request, payload).await
+    }
+
+    const URLENCODED: &str = "application/x-www-form-urlencoded";
+    const MULTIPART: &str = "multipart/form-data; boundary=b";
+
+    fn part(headers: &str, data: &str) -> String {
+        format!("--b\r\nContent-Disposition: form-data; {headers}\r\n\r\n{data}\r\n")
+    }
+
+    #[actix_web::test]
+    async fn a_urlencoded_form_holds_the_request() {
+        let (reader, _dir) = reader(1_000, 1_000);
+        for (body, expected) in [
+            ("request=%7B%22a%22%3A+%22%C3%A9%22%7D", Ok("{\"a\": \"é\"}")),
+            ("request={}", Ok("{}")),
+            ("&request={}&", Ok("{}")),
+            ("request=100%25%2", Ok("100%%2")),
+            ("request=", Err(Code::Protocol)),
+            ("request", Err(Code::Protocol)),
+            ("", Err(Code::Protocol)),
+            ("request={}&request={}", Err(Code::Protocol)),
+            ("request={}&attachedfile=x", Err(Code::Protocol)),
+        ] {
+            let form = read(&reader, URLENCODED, body).await;
+            let json = form.map(|form| String::from_utf8(form.request.to_vec()).unwrap());
+            assert_eq!(json.map_err(|error| error.code), expected.map(str::to_owned), "{body}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_multipart_form_holds_the_request_and_files() {
+        let body = [
+            part("name=attachedfile; filename=\"é.txt\"\r\nContent-Type: text/x; a=b", "one"),
+            part("name=request", "{\"a\": 1}"),
+            part("name=inlinefile; filename=x\r\nContent-ID: <id@x>", "two\r\n"),
+            part("name=inlinefile; filename=\"\"\r\nContent-Type: application/octet-stream", ""),
+            part("name=alternativefile", ""),
+            "--b--\r\n".into(),
+        ]
+        .concat();
+        for memory_max in [0, 5, 100_000] {
+            let (reader, _dir) = reader(100_000, memory_max);
+            let form = read(&reader, MULTIPART, body.clone()).await.unwrap();
+            assert_eq!(form.request, "{\"a\": 1}");
+            let files: Vec<_> = form
+                .files
+                .iter()
+                .map(|file| (file.kind, &*file.name, &*file.content_type, &*file.content_id, &file.data[..]))
+                .collect();
+            assert_eq!(
+                files,
+                [
+                    (FileKind::Attached, "é.txt", "text/x; a=b", "", &b"one"[..]),
+                    (FileKind::Inline, "x", "", "<id@x>", b"two\r\n"),
+                    (FileKind::Alternative, "", "", "", b""),
+                ]
+            );
+        }
+    }
+
+    #[actix_web::test]
+    async fn what_is_no_form_is_a_protocol_error() {
+        let (reader, _dir) = reader(100_000, 100);
+        let many: String = (0..=PARTS_MAX).map(|_| part("name=attachedfile; filename=x", "")).collect();
+        for (content_type, body) in [
+            ("application/json", "{}".to_owned()),
+            ("", "request={}".to_owned()),
+            ("multipart/form-data", part("name=request", "{}") + "--b--"),
+            ("multipart/mixed; boundary=b", part("name=request", "{}") + "--b--"),
+            (MULTIPART, part("name=request", "{}")),
+            (MULTIPART, part("name=request", "{}") + &part("name=request", "{}") + "--b--"),
+            (MULTIPART, part("name=other", "{}") + "--b--"),
+            (MULTIPART, part("name=attachedfile; filename=x", "{}") + "--b--"),
+            (MULTIPART, "garbage".to_owned()),
+            (MULTIPART, many + "--b--"),
+        ] {
+            let error = read(&reader, content_type, body.clone()).await.unwrap_err();
+            assert_eq!(error.code, Code::Protocol, "{content_type}: {}", error.message);
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_form_larger_than_allowed_is_refused() {
+        let (reader, _dir) = reader(1_000, 100);
+        let fits = format!("request={}", "x".repeat(992));
+        assert_eq!(read(&reader, URLENCODED, fits.clone()).await.unwrap().size, 1_000);
+        assert_eq!(read(&reader, URLENCODED, fits + "x").await.unwrap_err().code, Code::MessageTooLarge);
+        let large = part("name=attachedfile; filename=x", &"x".repeat(1_000)) + "--b--";
+        assert_eq!(read(&reader, MULTIPART, large).await.unwrap_err().code, Code::MessageTooLarge);
+    }
+
+    #[actix_web::test]
+    async fn large_forms_wait_for_memory_that_others_hold() {
+        let (reader, _dir) = reader(200 * KIB, 10);
+        let large = || read(&reader, URLENCODED, format!("request={}", "x".repeat(150 * 1024)));
+        let first = large().await.unwrap();
+        assert_eq!(reader.memory.available_permits(), 50);
+        tokio::time::pause();
+        assert_eq!(large().await.unwrap_err().code, Code::Busy);
+        drop(first);
+        assert!(large().await.is_ok());
+    }
+
+    #[actix_web::test]
+    async fn a_request_must_be_an_object_of_known_fields() {
+        #[derive(Debug, Default, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        struct Request {
+            a: u8,
+        }
+        let (reader, _dir) = reader(1_000_000, 1_000_000);
+        let parsed = async |json: &str| {
+            let form = read(&reader, URLENCODED, format!("request={json}")).await.unwrap();
+            form.parse::<Request>().await.map(|request| request.a).map_err(|error| error.code)
+        };
+        assert_eq!(parsed(" {\"a\":1}").await, Ok(1));
+        assert_eq!(parsed("{}").await, Ok(0));
+        assert_eq!(parsed(&format!("{{{}\"a\":1}}", " ".repeat(300_000))).await, Ok(1));
+        for bad in
+            ["[1]", "null", "1", "{\"b\":1}", "{\"a\":\"1\"}", "{\"a\":1}{}", "{\"a\":1", "{\"a\":\"\\xff\"}"]
+        {
+            assert_eq!(parsed(bad).await, Err(Code::Protocol), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_encoded_is_decoded(text in "[ -~é%+&=]{0,40}") {
+            let encoded: String = text.bytes().map(|b| format!("%{b:02X}")).collect();
+            prop_assert_eq!(decoded(encoded.as_bytes()), text.as_bytes());
+        }
+
+        #[test]
+        fn no_form_makes_the_decoder_panic(form in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let _ = find_request(&form);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! HTTP: the webapi, metrics and health, on listeners that serve any part of them.
+
+mod auth;
+mod error;
+mod form;
+mod health;
+mod metrics;
+#[cfg(test)]
+mod testing;
+mod webapi;
+
+pub use metrics::{EdgeMetrics, count_panics};
+
+use crate::app::App;
+use actix_web::{
+    HttpServer,
+    dev::Server,
+    http::KeepAlive,
+    web::{self, ServiceConfig},
+};
+use auth::Logins;
+use config::Service;
+use form::FormReader;
+use std::{collections::BTreeSet, io, net::TcpListener, sync::Arc, time::Duration};
+
+/// What all HTTP listeners of a server share: made once.
+pub struct Http {
+    app: Arc<App>,
+    logins: Logins,
+    forms: FormReader,
+    metrics: EdgeMetrics,
+}
+
+impl Http {
+    /// Registers the counters, and makes the directory of uploads in the data directory.
+    ///
+    /// # Errors
+    /// When that directory cannot be made, or the app has another [`Http`] already.
+    pub fn new(app: Arc<App>) -> io::Result<Arc<Http>> {
+        let limits = &app.settings.limits;
+        let uploads = app.handles.store.path().join("uploads");
+        let metrics = EdgeMetrics::register(&app.registry).map_err(io::Error::other)?;
+        Ok(Arc::new(Http {
+            logins: Logins::new(limits, metrics.password_comparisons.clone()),
+            forms: FormReader::new(limits, uploads)?,
+            metrics,
+            app,
+        }))
+    }
+
+    /// What is counted at the edges.
+    pub fn metrics(&self) -> &EdgeMetrics {
+        &self.metrics
+    }
+}
+
+/// How long an unused connection stays open; longer than clients and proxies commonly keep theirs.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long the headers of a request may take.
+const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take to close its side.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Serves HTTP on a listener, on threads of its own. The server runs when it is awaited, and is stopped by its
+/// handle: it handles no signals.
+///
+/// # Errors
+/// When the listener cannot be used.
+pub fn serve(
+    http: &Arc<Http>,
+    listener: TcpListener,
+    services: BTreeSet<Service>,
+    workers: usize,
+) -> io::Result<Server> {
+    let limits = &http.app.settings.limits;
+    let workers = workers.max(1);
+    let shared = http.clone();
+    let server = HttpServer::new(move || actix_web::App::new().configure(routes(&shared, &services)))
+        .workers(workers)
+        // actix counts connections a worker.
+        .max_connections(limits.http_connections_max.div_ceil(workers))
+        .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
+        .client_request_timeout(HEADERS_TIMEOUT)
+        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .shutdown_timeout(limits.shutdown_grace.as_secs())
+        .disable_signals()
+        .listen(listener)?;
+    Ok(server.run())
+}
+
+/// Every route of a listener with those services.
+fn routes(http: &Arc<Http>, services: &BTreeSet<Service>) -> impl FnOnce(&mut ServiceConfig) {
+    let http = web::Data::from(http.clone());
+    let services = services.clone();
+    move |config| {
+        config.app_data(http);
+        config.route("/healthz", web::get().to(health::healthz));
+        config.route("/readyz", web::get().to(health::readyz));
+        for service in services {
+            match service {
+                Service::Webapi => webapi::routes(config),
+                Service::Metrics => {
+                    config.route("/metrics", web::get().to(metrics::page));
+                }
+                Service::Account | Service::Admin => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{testing::TestServer, *};
+
+    #[actix_web::test]
+    async fn every_listener_says_how_the_server_is() {
+        let server = TestServer::start().await;
+        for path in ["/healthz", "/readyz"] {
+            assert_eq!(server.get(path, &[]).await.status, 200, "{path}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_listener_serves_nothing_but_its_services() {
+        let server = TestServer::start().await;
+        assert_eq!(server.get("/metrics", &[Service::Webapi]).await.status, 404);
+        assert_eq!(server.get("/webapi/v0/Send", &[Service::Metrics]).await.status, 404);
+        let metrics = server.get("/metrics", &[Service::Metrics]).await;
+        assert_eq!(metrics.status, 200);
+        for name in [
+            "postrider_build_info{",
+            "postrider_store_map_bytes{part=\"used\"}",
+            "postrider_queue_in_flight 0",
+        ] {
+            assert!(metrics.body.contains(name), "{name}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_server_answers_on_its_listener_until_it_is_stopped() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let test = TestServer::start().await;
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = serve(&test.http, listener, BTreeSet::new(), 1).unwrap();
+        let handle = server.handle();
+        let running = actix_web::rt::spawn(server);
+        let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+        client.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        handle.stop(true).await;
+        running.await.unwrap().unwrap();
+    }
+}

@@ -1,0 +1,237 @@
+//! The webapi, version 0: its methods, one row each, and what all of them have in common.
+
+mod messages;
+mod send;
+mod suppressions;
+
+use super::{
+    Http,
+    auth::{AuthError, Login},
+    error::{ApiError, Code},
+    form::{self, Form},
+};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{Method, header},
+    web::{self, Data, Payload, ServiceConfig},
+};
+use futures_util::future::LocalBoxFuture;
+use serde::{Deserialize, Deserializer};
+use std::net::IpAddr;
+use tokio::time::Instant;
+
+type Result = std::result::Result<HttpResponse, ApiError>;
+
+struct ApiMethod {
+    name: &'static str,
+    call: fn(Call) -> LocalBoxFuture<'static, Result>,
+}
+
+/// Every method there is.
+const METHODS: &[ApiMethod] = &[
+    ApiMethod { name: "Send", call: |call| Box::pin(send::send(call)) },
+    ApiMethod { name: "SuppressionList", call: |call| Box::pin(suppressions::list(call)) },
+    ApiMethod { name: "SuppressionAdd", call: |call| Box::pin(suppressions::add(call)) },
+    ApiMethod { name: "SuppressionRemove", call: |call| Box::pin(suppressions::remove(call)) },
+    ApiMethod { name: "SuppressionPresent", call: |call| Box::pin(suppressions::present(call)) },
+    ApiMethod { name: "MessageGet", call: |call| Box::pin(messages::get(call)) },
+    ApiMethod { name: "MessageRawGet", call: |call| Box::pin(messages::raw_get(call)) },
+];
+
+/// What a method is given.
+struct Call {
+    http: Data<Http>,
+    login: Login,
+    client: Client,
+    form: Form,
+}
+
+impl Call {
+    /// The request object of a method that takes no files.
+    async fn request<T: serde::de::DeserializeOwned + Send + 'static>(
+        &self,
+    ) -> std::result::Result<T, ApiError> {
+        if !self.form.files.is_empty() {
+            return Err(ApiError::protocol("this method takes no files"));
+        }
+        self.form.parse().await
+    }
+}
+
+/// From where a call came.
+#[derive(Clone, Copy, Debug)]
+struct Client {
+    address: Option<IpAddr>,
+    tls: bool,
+}
+
+/// Registers the routes.
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.route("/webapi/v0/{method}", web::to(dispatch));
+}
+
+async fn dispatch(http: Data<Http>, request: HttpRequest, payload: Payload) -> HttpResponse {
+    let name = request.match_info().get("method").unwrap_or_default();
+    let Some(method) = METHODS.iter().find(|method| method.name == name) else {
+        form::drain(payload).await;
+        return HttpResponse::NotFound().content_type(TEXT).body("there is no such method\n");
+    };
+    if request.method() != Method::POST {
+        form::drain(payload).await;
+        let mut response = HttpResponse::MethodNotAllowed();
+        return response.insert_header((header::ALLOW, "POST")).content_type(TEXT).body("use POST\n");
+    }
+    let started = Instant::now();
+    let metrics = http.clone();
+    let (response, result) = match call(http, method, &request, payload).await {
+        Ok(response) => (response, "ok"),
+        Err(refusal) => (refusal.response(), refusal.result()),
+    };
+    metrics.metrics.calls.with_label_values(&[method.name, result]).inc();
+    let seconds = started.elapsed().as_secs_f64();
+    metrics.metrics.call_seconds.with_label_values(&[method.name]).observe(seconds);
+    tracing::debug!(method = method.name, result, seconds, "webapi call");
+    response
+}
+
+const TEXT: &str = "text/plain; charset=utf-8";
+
+async fn call(
+    http: Data<Http>,
+    method: &ApiMethod,
+    request: &HttpRequest,
+    payload: Payload,
+) -> std::result::Result<HttpResponse, NoAnswer> {
+    let directory = http.app.handles.store.directory();
+    let login = match http.logins.check(&directory, request.headers().get(header::AUTHORIZATION)).await {
+        Ok(login) => login,
+        Err(error) => {
+            if error == AuthError::Wrong {
+                http.metrics.authentication_failures.with_label_values(&["webapi"]).inc();
+            }
+            form::drain(payload).await;
+            return Err(error.into());
+        }
+    };
+    let form = http.forms.read(request, payload).await?;
+    let client = Client {
+        address: request.peer_addr().map(|address| address.ip()),
+        tls: request.app_config().secure(),
+    };
+    Ok((method.call)(Call { http, login, client, form }).await?)
+}
+
+/// Why a method has no answer of its own.
+enum NoAnswer {
+    Unauthorized,
+    Error(ApiError),
+}
+
+impl NoAnswer {
+    fn response(&self) -> HttpResponse {
+        match self {
+            NoAnswer::Unauthorized => HttpResponse::Unauthorized()
+                .insert_header((header::WWW_AUTHENTICATE, "Basic realm=\"webapi\""))
+                .content_type(TEXT)
+                .body("log in with an e-mail address of the account and its password\n"),
+            NoAnswer::Error(error) => error.response(),
+        }
+    }
+
+    /// For metrics.
+    fn result(&self) -> &'static str {
+        match self {
+            NoAnswer::Unauthorized => "unauthorized",
+            NoAnswer::Error(error) => match error.code {
+                Code::Server => "server",
+                Code::Busy => "busy",
+                _ => "refused",
+            },
+        }
+    }
+}
+
+impl From<ApiError> for NoAnswer {
+    fn from(error: ApiError) -> NoAnswer {
+        NoAnswer::Error(error)
+    }
+}
+
+impl From<AuthError> for NoAnswer {
+    fn from(error: AuthError) -> NoAnswer {
+        match error {
+            AuthError::Missing | AuthError::Wrong => NoAnswer::Unauthorized,
+            AuthError::Busy => NoAnswer::Error(ApiError::busy()),
+            AuthError::Failed => NoAnswer::Error(ApiError::server("a password could not be compared")),
+        }
+    }
+}
+
+/// A field that may be `null`, as clients send it that have no other way to leave a list out.
+fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> std::result::Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// An address in a request.
+fn parse_address(text: &str) -> std::result::Result<mail::Address, ApiError> {
+    mail::Address::parse(text)
+        .map_err(|error| ApiError::new(Code::BadAddress, format!("{:?}: {error}", shortened(text))))
+}
+
+/// The start of a text, for error messages.
+fn shortened(text: &str) -> &str {
+    &text[..text.floor_char_boundary(100)]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::http::testing::{TestServer, basic};
+    use actix_web::{http::Method, test::TestRequest};
+    use config::Service;
+    use serde_json::json;
+
+    #[actix_web::test]
+    async fn only_a_post_of_a_known_method_is_a_call() {
+        let server = TestServer::start().await;
+        for (method, path, status) in [
+            (Method::GET, "Send", 405),
+            (Method::PUT, "Send", 405),
+            (Method::DELETE, "MessageGet", 405),
+            (Method::POST, "Nothing", 404),
+            (Method::GET, "Nothing", 404),
+            (Method::POST, "send", 404),
+            (Method::POST, "Send", 401),
+        ] {
+            let request = TestRequest::with_uri(&format!("/webapi/v0/{path}")).method(method.clone());
+            let answer = server.request(request, &[Service::Webapi]).await;
+            assert_eq!(answer.status, status, "{method} {path}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn wrong_credentials_are_told_how_to_log_in() {
+        let server = TestServer::start().await;
+        let post = || TestRequest::post().uri("/webapi/v0/SuppressionPresent");
+        let wrong = post().insert_header(("authorization", basic("rider@localhost", "wrong")));
+        for request in [post(), wrong] {
+            let answer = server.request(request, &[Service::Webapi]).await;
+            assert_eq!(answer.status, 401);
+            assert_eq!(answer.headers.get("www-authenticate").unwrap(), "Basic realm=\"webapi\"");
+        }
+        // Missing credentials are no failed try.
+        assert_eq!(server.http.metrics().authentication_failures.with_label_values(&["webapi"]).get(), 1);
+    }
+
+    #[actix_web::test]
+    async fn calls_are_counted_by_method_and_result() {
+        let server = TestServer::start().await;
+        server.call("SuppressionPresent", json!({"EmailAddress": "a@b.example"})).await;
+        server.call("SuppressionPresent", json!({"EmailAddress": "a"})).await;
+        server.call("SuppressionPresent", json!({"Unknown": "a"})).await;
+        let calls =
+            |result| server.http.metrics.calls.with_label_values(&["SuppressionPresent", result]).get();
+        assert_eq!((calls("ok"), calls("refused"), calls("busy")), (1, 2, 0));
+    }
+}

@@ -1,0 +1,184 @@
+//! `Send`: a message goes into the queue, once for each recipient.
+
+mod content;
+mod draft;
+mod request;
+
+use super::{Call, Result};
+use crate::http::{
+    Http,
+    error::{ApiError, Code, json},
+};
+use actix_web::web;
+use content::{Preparation, Prepared, prepare};
+use draft::Addressed;
+use mail::{FromId, ReversePath, Timestamp};
+use request::Request;
+use serde::Serialize;
+use store::{NewRecipient, Submission as NewSubmission};
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct SendResult<'a> {
+    #[serde(rename = "MessageID")]
+    message_id: &'a str,
+    submissions: Vec<Submission>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Submission {
+    address: String,
+    #[serde(rename = "QueueMsgID")]
+    queue_msg_id: u64,
+    #[serde(rename = "FromID")]
+    from_id: String,
+}
+
+/// `Send`. It answers when everything is on stable storage.
+pub(super) async fn send(call: Call) -> Result {
+    let http = call.http.clone();
+    let sent = submit(call).await;
+    let result = match &sent {
+        Ok(_) => "accepted",
+        Err(ApiError { code: Code::Busy, .. }) => "busy",
+        Err(ApiError { code: Code::Server, .. }) => "failed",
+        Err(_) => "refused",
+    };
+    http.metrics.submissions.with_label_values(&["webapi", result]).inc();
+    sent
+}
+
+async fn submit(mut call: Call) -> Result {
+    let handles = &call.http.app.handles;
+    // Composing and signing what has no room would only cost time.
+    if handles.writer.room() == 0 {
+        return Err(ApiError::busy());
+    }
+    let mut request: Request = call.form.parse().await?;
+    let (now, directory) = (handles.clock.now(), handles.store.directory());
+    let limits = &call.http.app.settings.limits;
+    let addressed = Addressed::check(&request, &call.login, &directory, limits.recipients_max)?;
+    let recipients = new_recipients(&addressed, &call, now)?;
+
+    let options = request.take_options(now)?;
+    let files = std::mem::take(&mut call.form.files);
+    let draft = draft::draft(request, addressed, &call.login, files, now, rand::random())?;
+    let domain = directory.domain(draft.from.address().domain()).cloned();
+    let message_id = draft.message_id.clone();
+    let subject = cut(draft.subject.as_str()).to_owned();
+    let msg_from = draft.from.address().clone();
+    let needs_smtputf8 =
+        msg_from.needs_smtputf8() || recipients.iter().any(|recipient| recipient.address.needs_smtputf8());
+
+    let preparation = Preparation {
+        hostname: call.http.app.hostname.clone(),
+        client: call.client,
+        recipient: single(&recipients),
+        domain,
+        draft,
+        now,
+        save_sent: options.save_sent,
+        size_max: limits.message_size_max,
+        names: rand::random(),
+    };
+    let prepared = prepare_where_it_hurts_least(&call.http, call.form.size, preparation).await?;
+    let (copy, copy_failed) = match prepared.sent_copy {
+        None => (None, false),
+        Some(Ok(copy)) => (Some(copy), false),
+        Some(Err(error)) => {
+            tracing::error!(%error, "a Sent copy could not be stored");
+            (None, true)
+        }
+    };
+    let answers: Vec<_> = recipients.iter().map(|recipient| answer_of(recipient)).collect();
+    let submission = NewSubmission {
+        account: call.login.account.id,
+        now,
+        size: prepared.size,
+        content: prepared.content,
+        recipients,
+        message_id: message_id.as_str().to_owned(),
+        subject,
+        transport: None,
+        require_tls: options.require_tls,
+        future_release: options.future_release,
+        extra: options.extra,
+        eight_bit: prepared.eight_bit,
+        smtputf8: prepared.smtputf8 || needs_smtputf8,
+        sent_copy: copy,
+        msg_from,
+    };
+    let ids = handles.writer.accept(submission).await?;
+    if copy_failed {
+        let message =
+            "the message is queued, but no copy could be stored in the mailbox Sent; do not send it again";
+        return Err(ApiError::new(Code::Server, message));
+    }
+    let submissions =
+        ids.zip(answers).map(|(id, answer)| Submission { queue_msg_id: id, ..answer }).collect();
+    Ok(json(&SendResult { message_id: message_id.as_str(), submissions }))
+}
+
+fn answer_of(recipient: &NewRecipient) -> Submission {
+    Submission {
+        address: recipient.address.to_string(),
+        queue_msg_id: 0,
+        from_id: recipient.from_id.as_ref().map(FromId::to_string).unwrap_or_default(),
+    }
+}
+
+/// The recipients in the order To, CC, BCC, each with its return path.
+fn new_recipients(
+    addressed: &Addressed,
+    call: &Call,
+    now: Timestamp,
+) -> std::result::Result<Vec<NewRecipient>, ApiError> {
+    let wants_from_ids = call.login.wants_from_ids();
+    let new = |address: &mail::Address| {
+        let from_id = wants_from_ids.then(|| FromId::new(now, rand::random()));
+        let mail_from = match &from_id {
+            None => addressed.from.clone(),
+            Some(id) => addressed.return_path(id)?,
+        };
+        Ok(NewRecipient {
+            destination: call.http.app.handles.router.destination(address),
+            address: address.clone(),
+            mail_from: ReversePath::Address(mail_from),
+            from_id,
+        })
+    };
+    addressed.recipients().map(new).collect()
+}
+
+/// Composes and signs here when that is quick, and otherwise where it holds up nobody.
+async fn prepare_where_it_hurts_least(
+    http: &web::Data<Http>,
+    form_size: usize,
+    preparation: Preparation,
+) -> std::result::Result<Prepared, ApiError> {
+    // Encoding makes at most three octets of one.
+    let size = 3 * form_size + 16 * 1024;
+    let store = &http.app.handles.store;
+    if size <= 256 * 1024 && !store.is_large(size) && !preparation.signs_slowly() {
+        return prepare(store, preparation);
+    }
+    let store = store.clone();
+    web::block(move || prepare(&store, preparation)).await?
+}
+
+fn single(recipients: &[NewRecipient]) -> Option<mail::Address> {
+    match recipients {
+        [only] => Some(only.address.clone()),
+        _ => None,
+    }
+}
+
+/// A subject as it is kept in history and told in webhooks.
+fn cut(subject: &str) -> &str {
+    const MAX: usize = 1_000;
+    &subject[..subject.floor_char_boundary(MAX)]
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,10 @@
+//! How the world gets in: listeners, command line, start and stop.
+
+pub mod app;
+pub mod http;
+pub mod localserve;
+pub mod logging;
+pub mod password;
+pub mod server;
+pub mod signals;
+pub mod smtp_in;

@@ -1,0 +1,216 @@
+//! `postrider localserve`: a complete server for developing against. No configuration, no root, no network.
+
+use crate::{
+    app::Mode,
+    password,
+    server::{self, HttpSocket, Server},
+};
+use actors::Router;
+use anyhow::Context;
+use base64::{Engine, prelude::BASE64_STANDARD};
+use clap::Args;
+use config::{Service, Settings};
+use mail::{Address, DkimKey, Domain};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+use store::{
+    Change, Store, Writer,
+    records::{
+        AccountRecord, AddressPattern, DkimKeyRecord, DomainRecord, IncomingWebhook, OutgoingWebhook,
+    },
+};
+
+const HTTP_PORT: u16 = 1080;
+const SMTP_PORT: u16 = 1025;
+
+const ACCOUNT: &str = "rider";
+const ADDRESS: &str = "rider@localhost";
+const PASSWORD: &str = "postrider";
+
+/// What the command line says.
+#[derive(Args, Debug)]
+pub struct LocalserveArgs {
+    /// Keep data and generated settings here [default: postrider/localserve in the user's data directory]
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// Listen on this address
+    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    ip: IpAddr,
+    /// Add this to every port
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=60000))]
+    port_offset: u16,
+    /// Listen on free ports that the system chooses; the addresses are printed
+    #[arg(long, conflicts_with = "port_offset")]
+    any_port: bool,
+    /// Post what became of sent messages to this URL
+    #[arg(long, value_name = "URL", value_parser = webhook_url)]
+    outgoing_webhook: Option<String>,
+    /// Post messages that arrive to this URL
+    #[arg(long, value_name = "URL", value_parser = webhook_url)]
+    incoming_webhook: Option<String>,
+    /// Deliver to this SMTP server, such as another mail catcher, instead of the Inbox
+    #[arg(long, value_name = "IP:PORT")]
+    deliver_to: Option<SocketAddr>,
+}
+
+/// Runs until a signal says stop.
+///
+/// # Errors
+/// When the data directory or a port is in use, among others.
+pub async fn run(args: LocalserveArgs) -> anyhow::Result<()> {
+    let settings = settings(&args);
+    let hostname = Domain::parse("localhost").expect("localhost is a domain");
+    let (store, mut writer) = server::open_store(&settings)?;
+    prepare_account(&store, &mut writer, &args).context("preparing the account")?;
+
+    let http = server::bind(args.address(HTTP_PORT), "HTTP")?;
+    let smtp = server::bind(args.address(SMTP_PORT), "SMTP")?;
+    let (http_address, smtp_address) = (http.local_addr()?, smtp.local_addr()?);
+    let router = Router::relay("localhost", args.deliver_to.unwrap_or_else(|| reachable(smtp_address)));
+    let services = BTreeSet::from([Service::Webapi, Service::Metrics]);
+    let sockets = vec![HttpSocket { listener: http, services }];
+    let server = Server::start((store, writer), settings, hostname, Mode::Local, router, sockets, vec![smtp])?;
+
+    greet(&server, reachable(http_address), reachable(smtp_address), &args);
+    crate::signals::stop_requested(&server).await?;
+    server.stop().await;
+    Ok(())
+}
+
+impl LocalserveArgs {
+    fn address(&self, port: u16) -> SocketAddr {
+        SocketAddr::new(self.ip, if self.any_port { 0 } else { port + self.port_offset })
+    }
+}
+
+/// The defaults, but for what makes no sense on a developer's machine.
+fn settings(args: &LocalserveArgs) -> Settings {
+    let mut settings = Settings::defaults();
+    settings.data_dir =
+        args.dir.clone().unwrap_or_else(|| config::user_data_dir("postrider").join("localserve"));
+    settings.webhooks.allow_networks =
+        ["127.0.0.0/8", "::1"].map(|network| network.parse().expect("loopback is a network")).to_vec();
+    // Nobody wants to wait ten minutes to see what a timeout does.
+    let short = Duration::from_secs(30);
+    settings.delivery.greeting_timeout = short;
+    settings.delivery.command_timeout = short;
+    settings.delivery.data_start_timeout = short;
+    settings.delivery.data_end_timeout = short;
+    settings.limits.shutdown_grace = Duration::from_secs(5);
+    settings
+}
+
+/// Makes the domain and the account at the first start, and sets the webhooks at every one.
+fn prepare_account(store: &Store, writer: &mut Writer, args: &LocalserveArgs) -> anyhow::Result<()> {
+    let directory = store.directory();
+    let present = directory.accounts().find(|account| account.record.name == ACCOUNT);
+    let mut account = match present {
+        Some(present) => present.record.clone(),
+        None => new_account()?,
+    };
+    account.outgoing_webhook = args.outgoing_webhook.clone().map(|url| OutgoingWebhook {
+        url,
+        authorization: None,
+        events: Vec::new(),
+        every_event: false,
+    });
+    account.incoming_webhook =
+        args.incoming_webhook.clone().map(|url| IncomingWebhook { url, authorization: None });
+    let mut changes = Vec::new();
+    if present.is_none() {
+        changes.push(Change::PutDomain(new_domain()?));
+    }
+    changes.push(Change::PutAccount(account));
+    writer.commit(changes.iter())?;
+    Ok(())
+}
+
+fn new_domain() -> anyhow::Result<DomainRecord> {
+    Ok(DomainRecord {
+        name: Domain::parse("localhost")?,
+        catchall_separator: '+',
+        disabled: false,
+        dkim: vec![DkimKeyRecord { selector: "localserve".into(), pkcs8: DkimKey::generate_ed25519()? }],
+    })
+}
+
+fn new_account() -> anyhow::Result<AccountRecord> {
+    let address = Address::parse(ADDRESS)?;
+    let keep = Duration::from_secs(72 * 3600);
+    Ok(AccountRecord {
+        name: ACCOUNT.into(),
+        full_name: "Rider".into(),
+        password_hash: password::hash_password(PASSWORD)?,
+        addresses: vec![AddressPattern::Address(address.clone())],
+        from_id_login_addresses: vec![address],
+        keep_retired_messages: keep,
+        keep_retired_hooks: keep,
+        dsn_to_inbox: true,
+        disabled: false,
+        outgoing_webhook: None,
+        incoming_webhook: None,
+        webhook_secret: rand::random::<[u8; 24]>().to_vec(),
+        created: actors::Clock::system().now(),
+    })
+}
+
+fn greet(server: &Server, http: SocketAddr, smtp: SocketAddr, args: &LocalserveArgs) {
+    let data = server.app().settings.data_dir.display();
+    println!("postrider {} localserve", env!("CARGO_PKG_VERSION"));
+    println!();
+    println!("  webapi      http://{http}/webapi/v0/");
+    println!("  metrics     http://{http}/metrics");
+    println!("  SMTP in     {smtp}");
+    println!("  account     {ADDRESS}, password {PASSWORD}");
+    println!("  data        {data}");
+    let directory = server.app().handles.store.directory();
+    for domain in directory.domains() {
+        for (key, signer) in domain.record.dkim.iter().zip(&domain.signers) {
+            let record = signer.key().dns_record();
+            println!("  DKIM        {}._domainkey.{}  {record}", key.selector, domain.record.name);
+        }
+    }
+    for account in directory.accounts() {
+        println!("  webhook secret  whsec_{}", BASE64_STANDARD.encode(&account.record.webhook_secret));
+    }
+    for (name, url) in [("outgoing", &args.outgoing_webhook), ("incoming", &args.incoming_webhook)] {
+        if let Some(url) = url {
+            println!("  {name} webhook  {url}");
+        }
+    }
+    println!();
+    match args.deliver_to {
+        Some(address) => println!("Mail to any address is delivered to {address}. Try:"),
+        None => println!("Mail to any address arrives in the rider's Inbox. Try:"),
+    }
+    println!();
+    println!("  curl --user {ADDRESS}:{PASSWORD} \\");
+    println!(
+        "    --data-urlencode request='{{\"To\":[{{\"Address\":\"friend@remote.example\"}}],\"Subject\":\"hello\",\"Text\":\"hi ☺\"}}' \\"
+    );
+    println!("    http://{http}/webapi/v0/Send");
+    println!();
+}
+
+/// An address to connect to, where one to listen on may mean "all".
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            SocketAddr::V6(_) => IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
+        });
+    }
+    address
+}
+
+fn webhook_url(text: &str) -> Result<String, String> {
+    if text.starts_with("http://") || text.starts_with("https://") {
+        Ok(text.to_owned())
+    } else {
+        Err("give a URL that begins with http:// or https://".into())
+    }
+}

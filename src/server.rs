@@ -1,0 +1,195 @@
+//! A running server: the actors, and the listeners in front of them.
+
+use crate::{
+    app::{App, Mode},
+    http,
+    smtp_in::{self, SmtpServer},
+};
+use actix_web::dev::ServerHandle;
+use actors::{
+    AddressGuard, Clock, DeliveryOptions, HttpPoster, JanitorOptions, Metrics, RetrySchedule, Router, TcpDialer,
+    Threads, WebhookOptions, WriterLimits,
+};
+use anyhow::Context;
+use config::{Service, Settings};
+use mail::Domain;
+use prometheus::Registry;
+use std::{
+    collections::BTreeSet,
+    net::{SocketAddr, TcpListener},
+    num::NonZero,
+    sync::Arc,
+    thread::available_parallelism,
+};
+use store::{Store, StoreOptions, Writer};
+
+/// A socket that is bound already, so that its address is known, and what it is for.
+pub struct HttpSocket {
+    /// The socket.
+    pub listener: TcpListener,
+    /// What is served there.
+    pub services: BTreeSet<Service>,
+}
+
+/// A server that runs.
+pub struct Server {
+    app: Arc<App>,
+    http: Vec<ServerHandle>,
+    smtp: SmtpServer,
+}
+
+impl Server {
+    /// Starts the actors and serves the sockets, on the current actix system.
+    ///
+    /// # Errors
+    /// When webhooks cannot be set up or a listener cannot be served.
+    pub fn start(
+        (store, writer): (Store, Writer),
+        settings: Settings,
+        hostname: Domain,
+        mode: Mode,
+        router: Router,
+        http: Vec<HttpSocket>,
+        smtp: Vec<TcpListener>,
+    ) -> anyhow::Result<Server> {
+        let registry = Registry::new();
+        let metrics = Metrics::register(&registry)?;
+        let options = actor_options(&settings, &hostname, router, metrics.clone())?;
+        let handles = actors::start(store, writer, options);
+        let app = Arc::new(App { handles, settings, hostname, mode, registry, metrics });
+        let edge = http::Http::new(app.clone()).context("serving HTTP")?;
+        let workers = http_workers();
+        let http = http
+            .into_iter()
+            .map(|socket| {
+                let server = http::serve(&edge, socket.listener, socket.services, workers)?;
+                let handle = server.handle();
+                actix_rt::spawn(server);
+                Ok(handle)
+            })
+            .collect::<std::io::Result<_>>()
+            .context("serving HTTP")?;
+        let smtp = smtp_in::serve_all(app.clone(), smtp).context("serving SMTP")?;
+        Ok(Server { app, http, smtp })
+    }
+
+    /// What the listeners share.
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// Returns when the server can no longer do its work.
+    pub async fn failed(&self) {
+        self.app.handles.writer.died().await;
+    }
+
+    /// Stops in the reverse order of starting: listeners, deliveries, the last commit.
+    pub async fn stop(self) {
+        let grace = self.app.settings.limits.shutdown_grace;
+        let http = futures_util::future::join_all(self.http.iter().map(|server| server.stop(true)));
+        futures_util::join!(http, self.smtp.stop(grace));
+        self.app.handles.shutdown(grace).await;
+    }
+}
+
+/// Opens the data directory as the settings say.
+///
+/// # Errors
+/// See [`Store::open`].
+pub fn open_store(settings: &Settings) -> anyhow::Result<(Store, Writer)> {
+    let options = StoreOptions {
+        map_size: size(settings.store.map_size),
+        map_reserve: size(settings.store.reserve),
+        disk_reserve: settings.store.min_free_disk,
+        inline_max: size(settings.store.inline_content_max),
+    };
+    Ok(Store::open(&settings.data_dir, options)?)
+}
+
+/// Binds a listening socket.
+///
+/// # Errors
+/// Names the address, and says what to do when it is taken.
+pub fn bind(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => anyhow::anyhow!(
+            "{what} cannot listen on {address}: another program does; stop it, or choose other ports with --port-offset"
+        ),
+        _ => anyhow::anyhow!("{what} cannot listen on {address}: {error}"),
+    })?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn actor_options(
+    settings: &Settings,
+    hostname: &Domain,
+    router: Router,
+    metrics: Metrics,
+) -> anyhow::Result<actors::Options> {
+    let config::Settings { delivery, webhooks, store, retention, .. } = settings;
+    let guard = AddressGuard::new(webhooks.allow_networks.clone());
+    let poster = HttpPoster::new(guard, webhooks.timeout, webhooks.answer_max)
+        .map_err(|error| anyhow::anyhow!("webhooks cannot be set up: {error}"))?;
+    Ok(actors::Options {
+        clock: Clock::system(),
+        router,
+        dialer: Arc::new(TcpDialer { timeout: delivery.connect_timeout }),
+        poster: Arc::new(poster),
+        writer: WriterLimits {
+            pending_max: store.pending_writes_max,
+            pending_bytes_max: size(store.pending_bytes_max),
+            batch_max: store.batch_max,
+            batch_bytes_max: size(store.batch_bytes_max),
+        },
+        delivery: DeliveryOptions {
+            ehlo_name: hostname.as_ascii().to_owned(),
+            timeouts: smtp::Timeouts {
+                greeting: delivery.greeting_timeout,
+                command: delivery.command_timeout,
+                mail: delivery.command_timeout,
+                rcpt: delivery.command_timeout,
+                data: delivery.data_start_timeout,
+                data_block: delivery.data_block_timeout,
+                end_of_data: delivery.data_end_timeout,
+                ..smtp::Timeouts::default()
+            },
+            schedule: RetrySchedule(delivery.retry.clone()),
+            concurrency_start: delivery.concurrency_start,
+            concurrency_max: delivery.connections_per_destination_max,
+            connections_max: delivery.connections_max,
+            connection_messages_max: u32::try_from(delivery.connection_messages_max).unwrap_or(u32::MAX),
+            connection_idle: delivery.connection_idle,
+            connection_age_max: delivery.connection_age_max,
+            recipients_max: delivery.recipients_per_transaction_max,
+            due_batch_max: delivery.due_batch_max,
+            actor_idle: delivery.actor_idle,
+        },
+        webhooks: WebhookOptions {
+            schedule: RetrySchedule(webhooks.retry.clone()),
+            calls_per_url_max: webhooks.calls_per_url_max,
+            calls_max: webhooks.calls_max,
+            due_batch_max: webhooks.due_batch_max,
+        },
+        janitor: JanitorOptions {
+            interval: retention.sweep_interval,
+            batch: retention.sweep_batch,
+            keep_events: retention.events,
+        },
+        metrics,
+        threads: Threads::Own(delivery_threads()),
+    })
+}
+
+/// Half of the cores compose and sign, half deliver; both wait for the disk and the network most of the time.
+fn delivery_threads() -> NonZero<usize> {
+    available_parallelism().ok().and_then(|cores| NonZero::new(cores.get() / 2)).unwrap_or(NonZero::<usize>::MIN)
+}
+
+fn http_workers() -> usize {
+    available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
+}
+
+fn size(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}

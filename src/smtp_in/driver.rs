@@ -1,0 +1,161 @@
+//! Moves the bytes of one session between its socket and its machine, and keeps the times.
+
+use super::{
+    Phase,
+    incoming::{Answer, Client, Incoming},
+    transfers::Transfer,
+};
+use bytes::BytesMut;
+use smtp::{Reply, ServerSession, ServerStep};
+use std::time::Duration;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    sync::watch,
+    time::{Instant, timeout, timeout_at},
+};
+
+/// Bytes that are read at a time.
+const READ: usize = 16 * 1024;
+/// How long a client may take to read an answer.
+const WRITE_TIME: Duration = Duration::from_secs(60);
+/// How long a client may send without getting an answer, however steadily: a message of the largest size at a poor
+/// rate.
+const TRANSFER_TIME: Duration = Duration::from_secs(2 * 60 * 60);
+/// How long to wait for a client to close after our last word. Closed before it has read that, with bytes of its own
+/// on the way, it would see an error instead.
+const LINGER_TIME: Duration = Duration::from_millis(500);
+
+/// Has the session from greeting to close.
+pub(super) async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    mut session: ServerSession,
+    mut incoming: Incoming,
+    mut transfer: Transfer,
+    mut phase: watch::Receiver<Phase>,
+) {
+    let mut buffer = vec![0; READ].into_boxed_slice();
+    let mut answered = Instant::now();
+    loop {
+        end_if_asked(&mut session, &phase);
+        match session.step() {
+            ServerStep::Write(bytes) => {
+                if !write(&mut stream, &bytes).await {
+                    return;
+                }
+                transfer.release();
+                answered = Instant::now();
+            }
+            ServerStep::Read { timeout } => {
+                let until = (Instant::now() + timeout).min(answered + TRANSFER_TIME);
+                match read(&mut stream, &mut buffer, &mut phase, until).await {
+                    Heard::Bytes(count) if transfer.grow(count) => session.received(&buffer[..count]),
+                    Heard::Bytes(_) => {
+                        refuse(&mut stream).await;
+                        break;
+                    }
+                    Heard::End => session.peer_closed(),
+                    Heard::Nothing => session.timed_out(),
+                    Heard::Phase => {}
+                    Heard::Dropped => session.shutdown(),
+                }
+            }
+            ServerStep::Mail(mail) => answer(&mut session, incoming.mail(&mail)),
+            ServerStep::Rcpt(rcpt) => answer(&mut session, incoming.rcpt(&rcpt)),
+            ServerStep::Message(message) => {
+                let client = Client { peer: session.peer(), secure: session.is_secure() };
+                let said = incoming.message(client, message.content).await;
+                answer(&mut session, said);
+            }
+            ServerStep::Silent { timeout } => {
+                transfer.release();
+                ignore(&mut stream, &mut buffer, &mut phase, timeout).await;
+                session.peer_closed();
+            }
+            // It is not offered yet; here the handshake takes the stream.
+            ServerStep::StartTls => session.peer_closed(),
+            ServerStep::Close => break,
+        }
+    }
+    close(stream, buffer).await;
+}
+
+/// What came while reading.
+enum Heard {
+    Bytes(usize),
+    /// The client closed, or the connection broke.
+    End,
+    /// The time has passed.
+    Nothing,
+    /// The server's phase changed.
+    Phase,
+    /// The server is gone.
+    Dropped,
+}
+
+fn end_if_asked(session: &mut ServerSession, phase: &watch::Receiver<Phase>) {
+    match *phase.borrow() {
+        Phase::Open => {}
+        // The message under way may still arrive.
+        Phase::Draining if session.envelope().is_some() => {}
+        Phase::Draining | Phase::Closing => session.shutdown(),
+    }
+}
+
+fn answer(session: &mut ServerSession, answer: Answer) {
+    match answer {
+        Answer::Say(reply) => session.answer(reply),
+        Answer::Silence => session.keep_silent(),
+    }
+}
+
+async fn read<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    buffer: &mut [u8],
+    phase: &mut watch::Receiver<Phase>,
+    until: Instant,
+) -> Heard {
+    tokio::select! {
+        read = timeout_at(until, stream.read(buffer)) => match read {
+            Ok(Ok(0) | Err(_)) => Heard::End,
+            Ok(Ok(count)) => Heard::Bytes(count),
+            Err(_) => Heard::Nothing,
+        },
+        changed = phase.changed() => if changed.is_ok() { Heard::Phase } else { Heard::Dropped },
+    }
+}
+
+/// False when the connection is of no more use.
+async fn write<S: AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8]) -> bool {
+    let written = async {
+        stream.write_all(bytes).await?;
+        stream.flush().await
+    };
+    matches!(timeout(WRITE_TIME, written).await, Ok(Ok(())))
+}
+
+/// Reads and drops until the client leaves, the server stops or `time` has passed.
+async fn ignore<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    buffer: &mut [u8],
+    phase: &mut watch::Receiver<Phase>,
+    time: Duration,
+) {
+    let until = Instant::now() + time;
+    while let Heard::Bytes(_) = read(stream, buffer, phase, until).await {}
+}
+
+/// Gives up on a message in its middle, which no answer of the session's could tell.
+async fn refuse<S: AsyncWrite + Unpin>(stream: &mut S) {
+    let mut bytes = BytesMut::new();
+    Reply::with_enhanced(421, 3, 1, "Too much mail at the moment, try again later").write(&mut bytes);
+    write(stream, &bytes).await;
+}
+
+async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, mut buffer: Box<[u8]>) {
+    let farewell = async {
+        // Errors mean that the client was faster.
+        let _ = stream.shutdown().await;
+        while let Ok(1..) = stream.read(&mut buffer).await {}
+    };
+    let _ = timeout(LINGER_TIME, farewell).await;
+}

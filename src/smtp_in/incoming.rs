@@ -1,0 +1,303 @@
+//! What is accepted of incoming mail, and what happens to it.
+
+use super::{
+    metrics::Metrics,
+    prepare::{Prepared, Unready, prepare},
+    simulated::{self, Simulated},
+    trace::Trace,
+};
+use crate::app::{App, Mode};
+use actors::WriteError;
+use bytes::Bytes;
+use mail::{AccountId, Address, FromId, Localpart, ReversePath};
+use smtp::{MailCommand, Peer, RcptCommand, Reply};
+use std::{fmt::Write as _, net::IpAddr, sync::Arc};
+use store::{Arrival, ArrivalRecipient, Directory, StoreError};
+
+/// The account that gets all mail of a developer's server.
+const RIDER: &str = "rider";
+/// A larger message is read on a thread that may block.
+const READ_AT_ONCE_MAX: usize = 256 * 1024;
+
+/// What to answer a client.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    Say(Reply),
+    /// Nothing, ever.
+    Silence,
+}
+
+/// The decisions of one session.
+pub(super) struct Incoming {
+    app: Arc<App>,
+    metrics: Metrics,
+    remote: IpAddr,
+    /// The envelope with everything parsed, in step with that of the session.
+    envelope: Option<Envelope>,
+}
+
+struct Envelope {
+    mail_from: ReversePath,
+    smtputf8: bool,
+    recipients: Vec<ArrivalRecipient>,
+    /// What the first recipient that asks for it wants to see at the end of the data.
+    simulated: Option<Simulated>,
+}
+
+/// What a session knows of its client when a message came.
+pub(super) struct Client<'a> {
+    /// Who it says it is.
+    pub(super) peer: Option<&'a Peer>,
+    /// Whether the connection is secured.
+    pub(super) secure: bool,
+}
+
+impl Incoming {
+    pub(super) fn new(app: Arc<App>, metrics: Metrics, remote: IpAddr) -> Incoming {
+        Incoming { app, metrics, remote, envelope: None }
+    }
+
+    /// Answers MAIL.
+    pub(super) fn mail(&mut self, mail: &MailCommand) -> Answer {
+        self.envelope = None;
+        let mail_from = match ReversePath::parse(&mail.from) {
+            Ok(mail_from) => mail_from,
+            Err(error) => return say(501, 1, 7, &format!("Bad sender address: {error}")),
+        };
+        if self.app.mode == Mode::Local
+            && let Some(address) = mail_from.address()
+            && let Some(failure) =
+                simulated::at_mail(address, separator(&self.app.handles.store.directory(), address))
+        {
+            return failure.into();
+        }
+        let recipients = Vec::new();
+        self.envelope = Some(Envelope { mail_from, smtputf8: mail.smtputf8, recipients, simulated: None });
+        say(250, 1, 0, "Sender OK")
+    }
+
+    /// Answers RCPT.
+    pub(super) fn rcpt(&mut self, rcpt: &RcptCommand) -> Answer {
+        let Some(envelope) = &mut self.envelope else { return say(503, 5, 1, "MAIL first") };
+        let directory = self.app.handles.store.directory();
+        let rcpt_to = match recipient(&self.app, &directory, &rcpt.path) {
+            Ok(address) => address,
+            Err(answer) => return answer,
+        };
+        let separator = separator(&directory, &rcpt_to);
+        let account = match self.app.mode {
+            Mode::Serve => account(&directory, &rcpt_to),
+            Mode::Local => {
+                if let Some(failure) = simulated::at_rcpt(&rcpt_to, separator) {
+                    return failure.into();
+                }
+                let failure = simulated::at_data(&rcpt_to, separator);
+                envelope.simulated = envelope.simulated.or(failure);
+                rider(&directory)
+            }
+        };
+        let account = match account {
+            Ok(account) => account,
+            Err(answer) => return answer,
+        };
+        if envelope.recipients.iter().all(|other| other.rcpt_to != rcpt_to) {
+            let from_id =
+                separator.and_then(|separator| FromId::parse(rcpt_to.split_at_separator(separator).1?));
+            envelope.recipients.push(ArrivalRecipient { account, rcpt_to, from_id });
+        }
+        say(250, 1, 5, "Recipient OK")
+    }
+
+    /// Stores a message that was received for the envelope, and answers once it is on disk.
+    pub(super) async fn message(&mut self, client: Client<'_>, content: Bytes) -> Answer {
+        let Some(envelope) = self.envelope.take() else { return say(503, 5, 1, "MAIL first") };
+        let size = content.len();
+        let id = ArrivalId::random();
+        let answer = match envelope.simulated {
+            Some(failure) => failure.into(),
+            None => match self.store(envelope, client, content, &id).await {
+                Ok(()) => say(250, 0, 0, &format!("Stored as {}", id.text)),
+                Err(answer) => answer,
+            },
+        };
+        self.metrics.messages.with_label_values(&[result(&answer)]).inc();
+        let code = match &answer {
+            Answer::Say(reply) => reply.code(),
+            Answer::Silence => 0,
+        };
+        tracing::debug!(message.id = id.text, size, smtp.code = code, "a message came over SMTP");
+        answer
+    }
+
+    async fn store(
+        &self,
+        envelope: Envelope,
+        client: Client<'_>,
+        content: Bytes,
+        id: &ArrivalId,
+    ) -> Result<(), Answer> {
+        let handles = &self.app.handles;
+        if handles.writer.room() == 0 {
+            // Before a file is written that nothing would refer to.
+            return Err(no_room());
+        }
+        let now = handles.clock.now();
+        let trace = Trace {
+            mail_from: &envelope.mail_from,
+            recipient: match envelope.recipients.as_slice() {
+                [only] => Some(&only.rcpt_to),
+                _ => None,
+            },
+            peer: client.peer,
+            remote: self.remote,
+            secure: client.secure,
+            smtputf8: envelope.smtputf8,
+            hostname: &self.app.hostname,
+            id: &id.text,
+            now,
+        };
+        let prepared = self.prepare(id.name, trace.fields(), content, envelope.mail_from.is_null()).await?;
+        let arrival = Arrival {
+            now,
+            content: prepared.content,
+            size: prepared.size,
+            recipients: envelope.recipients,
+            mail_from: envelope.mail_from,
+            mail_from_validated: false,
+            msg_from: prepared.msg_from,
+            msg_from_validated: false,
+            dkim_verified_domains: Vec::new(),
+            remote_ip: Some(self.remote),
+            dsn: prepared.dsn,
+            automated: prepared.automated,
+        };
+        handles.writer.arrive(arrival).await.map_err(|error| not_written(&error))?;
+        Ok(())
+    }
+
+    async fn prepare(
+        &self,
+        name: [u8; 16],
+        trace: String,
+        content: Bytes,
+        null_path: bool,
+    ) -> Result<Prepared, Answer> {
+        let store = self.app.handles.store.clone();
+        let size = trace.len() + content.len();
+        let prepared = if size > READ_AT_ONCE_MAX || store.is_large(size) {
+            let work = move || prepare(&store, name, &trace, &content, null_path);
+            tokio::task::spawn_blocking(work).await.map_err(|error| {
+                tracing::error!(%error, "a message could not be read");
+                failed()
+            })?
+        } else {
+            prepare(&store, name, &trace, &content, null_path)
+        };
+        prepared.map_err(|unready| match unready {
+            Unready::Loop => say(554, 4, 6, "Too many Received fields: the message runs in a circle"),
+            Unready::Store(StoreError::Full) => no_room(),
+            Unready::Store(error) => {
+                tracing::error!(%error, "a message could not be stored");
+                failed()
+            }
+        })
+    }
+}
+
+impl From<Simulated> for Answer {
+    fn from(failure: Simulated) -> Answer {
+        failure.reply().map_or(Answer::Silence, Answer::Say)
+    }
+}
+
+/// Names an arrival: in its Received field, its answer, its log line, and its file if it has one.
+struct ArrivalId {
+    name: [u8; 16],
+    text: String,
+}
+
+impl ArrivalId {
+    fn random() -> ArrivalId {
+        let name: [u8; 16] = rand::random();
+        let text = name.iter().fold(String::with_capacity(32), |mut text, byte| {
+            write!(text, "{byte:02x}").expect("writing to a String does not fail");
+            text
+        });
+        ArrivalId { name, text }
+    }
+}
+
+/// The separator of the address's domain, when the domain is ours.
+fn separator(directory: &Directory, address: &Address) -> Option<char> {
+    directory.domain(address.domain()).map(|domain| domain.record.catchall_separator)
+}
+
+/// The address in RCPT. A postmaster without a domain is the one of this host (RFC 5321 section 4.5.1), or else of
+/// one of its domains, the first by name.
+fn recipient(app: &App, directory: &Directory, path: &str) -> Result<Address, Answer> {
+    let bad = |error| say(501, 1, 3, &format!("Bad recipient address: {error}"));
+    if path.contains('@') {
+        return Address::parse(path).map_err(bad);
+    }
+    let postmaster = Localpart::parse(path).map_err(bad)?;
+    let of = |domain| Address::new(postmaster.clone(), domain);
+    let own = of(app.hostname.clone()).map_err(bad)?;
+    if directory.owner(&own).is_some() {
+        return Ok(own);
+    }
+    let mut domains: Vec<_> = directory.domains().map(|domain| &domain.record.name).collect();
+    domains.sort_unstable();
+    let others = domains.into_iter().filter_map(|domain| of(domain.clone()).ok());
+    Ok(others.into_iter().find(|other| directory.owner(other).is_some()).unwrap_or(own))
+}
+
+/// Whose the address is, in a server for its accounts only.
+fn account(directory: &Directory, address: &Address) -> Result<AccountId, Answer> {
+    match directory.owner(address) {
+        Some(account) if account.record.disabled => Err(say(550, 2, 1, "Mailbox disabled")),
+        Some(account) => Ok(account.id),
+        None if directory.domain(address.domain()).is_some() => Err(say(550, 1, 1, "No such mailbox")),
+        None => Err(say(550, 7, 1, "Relaying denied: no mail is taken for this domain")),
+    }
+}
+
+/// The account of a developer's server.
+fn rider(directory: &Directory) -> Result<AccountId, Answer> {
+    match directory.accounts().find(|account| account.record.name == RIDER) {
+        Some(account) if account.record.disabled => Err(say(550, 2, 1, "Mailbox disabled")),
+        Some(account) => Ok(account.id),
+        None => Err(say(451, 3, 0, "The account rider is missing")),
+    }
+}
+
+pub(super) fn not_written(error: &WriteError) -> Answer {
+    if error.is_temporary() {
+        return no_room();
+    }
+    // A store that fails is in the log already, once for all that waited; a refusal is not.
+    if let WriteError::Refused(refusal) = error {
+        tracing::warn!(%refusal, "a message could not be stored");
+    }
+    failed()
+}
+
+fn no_room() -> Answer {
+    say(452, 3, 1, "Too much mail at the moment, try again later")
+}
+
+fn failed() -> Answer {
+    say(451, 3, 0, "The message could not be stored, try again later")
+}
+
+fn say(code: u16, subject: u16, detail: u16, text: &str) -> Answer {
+    Answer::Say(Reply::with_enhanced(code, subject, detail, text))
+}
+
+/// For the counter.
+fn result(answer: &Answer) -> &'static str {
+    match answer {
+        Answer::Say(reply) if reply.is_positive() => "stored",
+        Answer::Say(reply) if reply.is_permanent() => "refused",
+        Answer::Say(_) | Answer::Silence => "deferred",
+    }
+}

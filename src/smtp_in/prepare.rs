@@ -1,0 +1,83 @@
+//! A received message made ready for the store: traced, read, and on disk when it is large. Works a while on large
+//! ones, so these belong on a thread that may block.
+
+use bytes::Bytes;
+use mail::Address;
+use store::{Store, StoreError, records::ContentRecord};
+
+/// The most `Received` fields a message comes with; with more it runs in a circle (RFC 5321 section 6.3).
+const RECEIVED_MAX: usize = 100;
+
+/// What the store needs to know of a message.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    /// The bytes, with our trace fields.
+    pub(super) content: ContentRecord,
+    /// Their number.
+    pub(super) size: u64,
+    /// The address in From.
+    pub(super) msg_from: Option<Address>,
+    /// It is a DSN.
+    pub(super) dsn: bool,
+    /// No person wrote it.
+    pub(super) automated: bool,
+}
+
+/// Why a message is not ready.
+#[derive(Debug)]
+pub(super) enum Unready {
+    /// It went through too many hosts.
+    Loop,
+    /// The store failed.
+    Store(StoreError),
+}
+
+/// Puts `trace` in front of `received` and hands it to the store under `name`, which is random. `null_path` says
+/// whether MAIL FROM was empty.
+pub(super) fn prepare(
+    store: &Store,
+    name: [u8; 16],
+    trace: &str,
+    received: &[u8],
+    null_path: bool,
+) -> Result<Prepared, Unready> {
+    if has_looped(received) {
+        return Err(Unready::Loop);
+    }
+    let read = mail::read::read(received);
+    let bytes = Bytes::from([trace.as_bytes(), received].concat());
+    let size = bytes.len() as u64;
+    Ok(Prepared {
+        content: store.stage(name, bytes).map_err(Unready::Store)?,
+        size,
+        msg_from: read.message.from.first().and_then(|from| Address::parse(&from.address).ok()),
+        dsn: read.facts.dsn,
+        automated: read.facts.automated(null_path),
+    })
+}
+
+fn has_looped(message: &[u8]) -> bool {
+    let header = &message[..mail::read::headers_end(message)];
+    let is_received =
+        |line: &&[u8]| line.get(..9).is_some_and(|name| name.eq_ignore_ascii_case(b"received:"));
+    header.split(|byte| *byte == b'\n').filter(is_received).nth(RECEIVED_MAX).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_with_more_than_a_hundred_received_fields_has_looped() {
+        for (count, rest, looped) in [
+            (100, "\r\nbody\r\n", false),
+            (101, "\r\nbody\r\n", true),
+            (100, "\r\nReceived: in the body\r\n", false),
+            (100, "Received-SPF: none\r\n\r\n", false),
+            (100, "rEcEiVeD: x\r\n", true),
+        ] {
+            let message = format!("{}{rest}", "Received: by x;\r\n\tdate\r\n".repeat(count));
+            assert_eq!(has_looped(message.as_bytes()), looped, "{count} {rest:?}");
+        }
+    }
+}
