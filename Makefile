@@ -13,8 +13,8 @@ lint:
 
 # smtp-sink comes with Postfix: apt-get install postfix
 bench:
-	cargo bench --locked --bench accept
-	cargo bench --locked --bench end_to_end
+	cargo bench --locked --bench load -- accept
+	cargo bench --locked --bench load -- end-to-end
 
 doc:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked

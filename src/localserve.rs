@@ -19,9 +19,7 @@ use std::{
 };
 use store::{
     Change, Store, Writer,
-    records::{
-        AccountRecord, AddressPattern, DkimKeyRecord, DomainRecord, IncomingWebhook, OutgoingWebhook,
-    },
+    records::{AccountRecord, AddressPattern, DkimKeyRecord, DomainRecord, IncomingWebhook, OutgoingWebhook},
 };
 
 const HTTP_PORT: u16 = 1080;
@@ -73,7 +71,8 @@ pub async fn run(args: LocalserveArgs) -> anyhow::Result<()> {
     let router = Router::relay("localhost", args.deliver_to.unwrap_or_else(|| reachable(smtp_address)));
     let services = BTreeSet::from([Service::Webapi, Service::Metrics]);
     let sockets = vec![HttpSocket { listener: http, services }];
-    let server = Server::start((store, writer), settings, hostname, Mode::Local, router, sockets, vec![smtp])?;
+    let server =
+        Server::start((store, writer), settings, hostname, Mode::Local, router, sockets, vec![smtp])?;
 
     greet(&server, reachable(http_address), reachable(smtp_address), &args);
     crate::signals::stop_requested(&server).await?;

@@ -1,7 +1,7 @@
 //! The `postrider` program.
 
 use clap::{Parser, Subcommand};
-use postrider::{localserve, logging};
+use postrider::{http, localserve, logging};
 use std::process::ExitCode;
 
 /// Many small allocations a message, on several threads: this allocator takes less of the time.
@@ -25,6 +25,7 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     logging::start(&config::Settings::defaults().log);
+    http::count_panics();
     // One provider for all of TLS; this fails only where it is set already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let result = actix_rt::System::new().block_on(async {

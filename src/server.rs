@@ -7,8 +7,8 @@ use crate::{
 };
 use actix_web::dev::ServerHandle;
 use actors::{
-    AddressGuard, Clock, DeliveryOptions, HttpPoster, JanitorOptions, Metrics, RetrySchedule, Router, TcpDialer,
-    Threads, WebhookOptions, WriterLimits,
+    AddressGuard, Clock, DeliveryOptions, HttpPoster, JanitorOptions, Metrics, RetrySchedule, Router,
+    TcpDialer, Threads, WebhookOptions, WriterLimits,
 };
 use anyhow::Context;
 use config::{Service, Settings};
@@ -183,7 +183,10 @@ fn actor_options(
 
 /// Half of the cores compose and sign, half deliver; both wait for the disk and the network most of the time.
 fn delivery_threads() -> NonZero<usize> {
-    available_parallelism().ok().and_then(|cores| NonZero::new(cores.get() / 2)).unwrap_or(NonZero::<usize>::MIN)
+    available_parallelism()
+        .ok()
+        .and_then(|cores| NonZero::new(cores.get() / 2))
+        .unwrap_or(NonZero::<usize>::MIN)
 }
 
 fn http_workers() -> usize {

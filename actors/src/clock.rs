@@ -31,9 +31,8 @@ impl Clock {
         match self.0 {
             Source::Tokio { epoch, start } => epoch.after(start.elapsed()),
             Source::System => {
-                let since = std::time::SystemTime::now()
-                    .duration_since(std::time::UNIX_EPOCH)
-                    .unwrap_or_default();
+                let since =
+                    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
                 Timestamp::default().after(since)
             }
         }

@@ -1,6 +1,9 @@
 //! The janitor: it removes what retention no longer keeps, a bounded piece at a time.
 
-use crate::{Clock, Metrics, StoreWriter, exit::{ExitNotice, Stop}};
+use crate::{
+    Clock, Metrics, StoreWriter,
+    exit::{ExitNotice, Stop},
+};
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use mail::Timestamp;
 use std::time::Duration;
@@ -46,8 +49,9 @@ async fn sweep(deps: JanitorDeps) {
     let options = &deps.options;
     loop {
         let now = deps.clock.now();
-        let events_before =
-            Timestamp::from_millis(now.as_millis() - i64::try_from(options.keep_events.as_millis()).unwrap_or(i64::MAX));
+        let events_before = Timestamp::from_millis(
+            now.as_millis() - i64::try_from(options.keep_events.as_millis()).unwrap_or(i64::MAX),
+        );
         // A look costs nothing; a commit that removes nothing would cost a sync.
         match deps.store.read(|view| view.has_expired(now, events_before)) {
             Ok(true) => {}

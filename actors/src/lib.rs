@@ -89,12 +89,20 @@ pub fn start(store: Store, writer: Writer, options: Options) -> Handles {
     let hints = WriterHints::default();
     let (writer, placement) = match options.threads {
         Threads::Current => {
-            let writer = StoreWriter::start(writer, options.writer, hints.clone(), metrics.clone());
+            let writer =
+                StoreWriter::start(store.clone(), writer, options.writer, hints.clone(), metrics.clone());
             (writer, Placement::Here)
         }
         Threads::Own(threads) => {
             let alone = Arbiter::new().handle();
-            let writer = StoreWriter::start_on(&alone, writer, options.writer, hints.clone(), metrics.clone());
+            let writer = StoreWriter::start_on(
+                &alone,
+                store.clone(),
+                writer,
+                options.writer,
+                hints.clone(),
+                metrics.clone(),
+            );
             (writer, Placement::On((0..threads.get()).map(|_| Arbiter::new().handle()).collect()))
         }
     };

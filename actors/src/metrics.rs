@@ -66,8 +66,10 @@ impl Metrics {
             registry.register(Box::new(histogram.clone()))?;
             prometheus::Result::Ok(histogram)
         };
-        let alive =
-            IntGaugeVec::new(Opts::new("postrider_actors_alive", "Actors that run now, by kind."), &["actor"])?;
+        let alive = IntGaugeVec::new(
+            Opts::new("postrider_actors_alive", "Actors that run now, by kind."),
+            &["actor"],
+        )?;
         registry.register(Box::new(alive.clone()))?;
         let seconds = || exponential_buckets(0.0005, 2.0, 20);
         Ok(Metrics(Arc::new(Counters {
@@ -81,21 +83,35 @@ impl Metrics {
                 "Changes in one commit.",
                 exponential_buckets(1.0, 2.0, 12)?,
             )?,
-            commit_failures: counter("postrider_store_commit_failures_total", "Commits that failed as a whole.")?,
-            attempts: counters("postrider_delivery_attempts_total", "Delivery attempts, by result.", "result")?,
+            commit_failures: counter(
+                "postrider_store_commit_failures_total",
+                "Commits that failed as a whole.",
+            )?,
+            attempts: counters(
+                "postrider_delivery_attempts_total",
+                "Delivery attempts, by result.",
+                "result",
+            )?,
             attempt_seconds: histogram(
                 "postrider_delivery_attempt_duration_seconds",
                 "How long a delivery attempt took.",
                 seconds()?,
             )?,
-            connections_opened: counter("postrider_smtp_connections_opened_total", "Outgoing connections opened.")?,
+            connections_opened: counter(
+                "postrider_smtp_connections_opened_total",
+                "Outgoing connections opened.",
+            )?,
             connections_reused: counter(
                 "postrider_smtp_connections_reused_total",
                 "Transactions on a connection that had served one before.",
             )?,
             connections_open: gauge("postrider_smtp_connections_open", "Outgoing connections open now.")?,
             messages_in_flight: gauge("postrider_queue_in_flight", "Messages being delivered now.")?,
-            retired: counters("postrider_messages_retired_total", "Messages that left the queue.", "outcome")?,
+            retired: counters(
+                "postrider_messages_retired_total",
+                "Messages that left the queue.",
+                "outcome",
+            )?,
             suppressions_added: counters(
                 "postrider_suppressions_added_total",
                 "Addresses put on suppression lists, by source.",

@@ -9,8 +9,8 @@ use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 use mail::{AccountId, BaseAddress, MsgId, QueueId, SuppressionId};
 use std::{ops::Range, sync::Arc};
 use store::{
-    Applied, Arrival, Change, HookSettlement, NewSuppression, Refusal, Settlement, StoreError, Submission, Sweep,
-    Writer,
+    Applied, Arrival, Change, HookSettlement, NewSuppression, Refusal, Settlement, Store, StoreError,
+    Submission, Sweep, Writer, records::ContentRecord,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot, watch};
 
@@ -78,6 +78,7 @@ struct Permit {
 /// The way to write. Every verb returns after the commit that holds the change is on disk.
 #[derive(Clone)]
 pub struct StoreWriter {
+    store: Store,
     addr: Addr<WriterActor>,
     room: Arc<Semaphore>,
     /// In KiB, since a semaphore counts to 2^32 a permit.
@@ -88,8 +89,14 @@ pub struct StoreWriter {
 
 impl StoreWriter {
     /// Starts the actor on the current arbiter.
-    pub(crate) fn start(writer: Writer, limits: WriterLimits, hints: WriterHints, metrics: Metrics) -> StoreWriter {
-        Self::start_with(limits, |alive| {
+    pub(crate) fn start(
+        store: Store,
+        writer: Writer,
+        limits: WriterLimits,
+        hints: WriterHints,
+        metrics: Metrics,
+    ) -> StoreWriter {
+        Self::start_with(store, limits, |alive| {
             WriterActor::new(writer, limits, hints, metrics, alive).start()
         })
     }
@@ -97,23 +104,28 @@ impl StoreWriter {
     /// Starts the actor on an arbiter of its own.
     pub(crate) fn start_on(
         arbiter: &actix::ArbiterHandle,
+        store: Store,
         writer: Writer,
         limits: WriterLimits,
         hints: WriterHints,
         metrics: Metrics,
     ) -> StoreWriter {
-        Self::start_with(limits, |alive| {
-            WriterActor::start_in_arbiter(arbiter, move |_| WriterActor::new(writer, limits, hints, metrics, alive))
+        Self::start_with(store, limits, |alive| {
+            WriterActor::start_in_arbiter(arbiter, move |_| {
+                WriterActor::new(writer, limits, hints, metrics, alive)
+            })
         })
     }
 
     fn start_with(
+        store: Store,
         limits: WriterLimits,
         start: impl FnOnce(watch::Sender<()>) -> Addr<WriterActor>,
     ) -> StoreWriter {
         let (sender, alive) = watch::channel(());
         let room_kib_max = u32::try_from(limits.pending_bytes_max / 1024).unwrap_or(u32::MAX).max(1);
         StoreWriter {
+            store,
             addr: start(sender),
             room: Arc::new(Semaphore::new(limits.pending_max)),
             room_kib: Arc::new(Semaphore::new(room_kib_max as usize)),
@@ -128,7 +140,9 @@ impl StoreWriter {
     /// [`WriteError::Busy`] when too many wait. Dropping the future does not take the message back.
     pub async fn accept(&self, submission: Submission) -> Result<Range<u64>, WriteError> {
         let recipients = submission.recipients.len() as u64;
-        match self.bounded(Change::Accept(submission)).await? {
+        let staged = [Some(&submission.content), submission.sent_copy.as_ref()];
+        let staged = staged.into_iter().flatten().filter_map(in_file).collect();
+        match self.with_staged(staged, Change::Accept(submission)).await? {
             Applied::Accepted(QueueId(first)) => Ok(first..first + recipients),
             other => unreachable!("an accept is answered with queue ids, not {other:?}"),
         }
@@ -139,16 +153,20 @@ impl StoreWriter {
     /// # Errors
     /// [`WriteError::Busy`] when too many wait.
     pub async fn arrive(&self, arrival: Arrival) -> Result<Vec<MsgId>, WriteError> {
-        match self.bounded(Change::Arrive(arrival)).await? {
+        let staged = in_file(&arrival.content).into_iter().collect();
+        match self.with_staged(staged, Change::Arrive(arrival)).await? {
             Applied::Arrived(msgs) => Ok(msgs),
             other => unreachable!("an arrival is answered with message ids, not {other:?}"),
         }
     }
 
-    /// Records what became of messages. Takes no permit: attempts are bounded themselves, and settling must
-    /// not starve behind accepting.
-    pub(crate) async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), WriteError> {
-        self.write(Change::Settle(settlements), None).await.map(drop)
+    /// Records what became of messages; returns how many addresses that put on suppression lists. Takes no
+    /// permit: attempts are bounded themselves, and settling must not starve behind accepting.
+    pub(crate) async fn settle(&self, settlements: Vec<Settlement>) -> Result<usize, WriteError> {
+        match self.write(Change::Settle(settlements), None).await? {
+            Applied::Settled { suppressed } => Ok(suppressed),
+            other => unreachable!("a settlement is answered with a number, not {other:?}"),
+        }
     }
 
     /// Records what became of webhook calls.
@@ -163,7 +181,11 @@ impl StoreWriter {
         }
     }
 
-    pub(crate) async fn unsuppress(&self, account: AccountId, address: BaseAddress) -> Result<(), WriteError> {
+    pub(crate) async fn unsuppress(
+        &self,
+        account: AccountId,
+        address: BaseAddress,
+    ) -> Result<(), WriteError> {
         self.bounded(Change::Unsuppress { account, address }).await.map(drop)
     }
 
@@ -204,6 +226,15 @@ impl StoreWriter {
         while alive.changed().await.is_ok() {}
     }
 
+    /// Makes a change that refers to staged contents; when it is not made, they are of no use to anybody.
+    async fn with_staged(&self, staged: Vec<ContentRecord>, change: Change) -> Result<Applied, WriteError> {
+        let result = self.bounded(change).await;
+        if let Err(WriteError::Busy | WriteError::Refused(_) | WriteError::Failed(_)) = result {
+            self.store.discard(&staged);
+        }
+        result
+    }
+
     async fn bounded(&self, change: Change) -> Result<Applied, WriteError> {
         let permit = self.permit(change.weight()).map_err(|error| match error {
             TryAcquireError::NoPermits => WriteError::Busy,
@@ -226,6 +257,11 @@ impl StoreWriter {
         self.addr.do_send(Write { change, reply, _permit: permit });
         done.await.map_err(|_| WriteError::Stopped)?
     }
+}
+
+/// The record, when its content is in a file.
+fn in_file(content: &ContentRecord) -> Option<ContentRecord> {
+    matches!(content, ContentRecord::File { .. }).then(|| content.clone())
 }
 
 /// Whom commits give hints to.

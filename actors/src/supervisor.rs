@@ -9,8 +9,8 @@ use crate::{
     webhooks::{self, WebhookActor},
 };
 use actix::{
-    Actor, ActorContext, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle,
-    StreamHandler,
+    Actor, ActorContext, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message, ResponseFuture,
+    SpawnHandle, StreamHandler,
 };
 use mail::Timestamp;
 use std::{
@@ -107,7 +107,11 @@ pub(crate) enum Placement {
 }
 
 impl Placement {
-    fn start<A: Actor<Context = Context<A>>>(&self, name: &str, make: impl FnOnce() -> A + Send + 'static) -> Addr<A> {
+    fn start<A: Actor<Context = Context<A>>>(
+        &self,
+        name: &str,
+        make: impl FnOnce() -> A + Send + 'static,
+    ) -> Addr<A> {
         match self {
             Placement::Here => make().start(),
             Placement::On(arbiters) => {
@@ -235,7 +239,8 @@ impl Supervisor {
             Ok(None) => {}
             Err(error) => {
                 tracing::error!(destination, %error, "the queue cannot be read");
-                self.schedule.insert(destination, self.deps.delivery.clock.now().after(Duration::from_secs(1)));
+                self.schedule
+                    .insert(destination, self.deps.delivery.clock.now().after(Duration::from_secs(1)));
                 self.set_timer(ctx);
             }
         }
@@ -256,7 +261,11 @@ impl Supervisor {
     fn on_breakdown(&mut self, child: ChildId, ctx: &mut Context<Self>) {
         self.deps.delivery.metrics.actors_restarted.with_label_values(&[child.kind()]).inc();
         let now = Instant::now();
-        let entry = self.breakdowns.entry(child.clone()).or_insert(Breakdowns { count: 0, last: now, waiting: false });
+        let entry = self.breakdowns.entry(child.clone()).or_insert(Breakdowns {
+            count: 0,
+            last: now,
+            waiting: false,
+        });
         if now - entry.last > BREAKDOWN_WINDOW {
             entry.count = 0;
         }
@@ -266,7 +275,10 @@ impl Supervisor {
         if let ChildId::Delivery(destination) = &child
             && count >= BREAKDOWNS_MAX
         {
-            tracing::error!(destination, "its actor broke down too often; nothing is delivered there until a restart");
+            tracing::error!(
+                destination,
+                "its actor broke down too often; nothing is delivered there until a restart"
+            );
             self.parked.insert(destination.clone());
             self.deps.delivery.metrics.destinations_parked.set(self.parked.len() as i64);
             return;
@@ -314,7 +326,8 @@ impl Handler<Scan> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, Scan { after }: Scan, ctx: &mut Context<Self>) {
-        let page = match self.deps.delivery.store.read(|view| view.destinations(after.as_deref(), SCAN_PAGE)) {
+        let page = match self.deps.delivery.store.read(|view| view.destinations(after.as_deref(), SCAN_PAGE))
+        {
             Ok(page) => page,
             Err(error) => {
                 tracing::error!(%error, "the queue cannot be read");
@@ -415,7 +428,9 @@ impl Handler<Shutdown> for Supervisor {
                 webhooks.still().await;
             };
             if tokio::time::timeout(grace, all).await.is_err() {
-                tracing::warn!("deliveries were still running at the end of the grace period; they will be made again");
+                tracing::warn!(
+                    "deliveries were still running at the end of the grace period; they will be made again"
+                );
             }
             supervisor.do_send(Stop);
         })

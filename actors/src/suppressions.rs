@@ -1,7 +1,10 @@
 //! The suppression actor: what people and applications do to the suppression lists. Lists that deliveries
 //! change are changed with the delivery's outcome, in one transaction.
 
-use crate::{Clock, Metrics, StoreWriter, WriteError, exit::{ExitNotice, Stop}};
+use crate::{
+    Clock, Metrics, StoreWriter, WriteError,
+    exit::{ExitNotice, Stop},
+};
 use actix::{Actor, ActorContext, Addr, Context, Handler, Message, ResponseFuture};
 use arc_swap::ArcSwapOption;
 use mail::{AccountId, Address, BaseAddress, SuppressionId};

@@ -19,7 +19,8 @@ pub use base_address::BaseAddress;
 pub use compose::{Composed, bcc_header};
 pub use content_type::{ContentType, ContentTypeError};
 pub use draft::{
-    Draft, DraftError, File, HeaderName, HeaderText, MAX_REFERENCES, MessageId, MessageIdError, NameAddress, Where,
+    Draft, DraftError, File, HeaderName, HeaderText, MAX_REFERENCES, MessageId, MessageIdError, NameAddress,
+    Where,
 };
 pub use enhanced_code::{EnhancedCode, EnhancedCodeError};
 pub use from_id::{FromId, FromIdError};

@@ -1,9 +1,7 @@
 //! Every write there is. A change carries all that was decided outside (times, random values, verdicts), so
 //! that the state is a function of the log of changes.
 
-use crate::records::{
-    AccountRecord, Attempt, ContentRecord, DomainRecord, HookAttempt, SuppressionSource,
-};
+use crate::records::{AccountRecord, Attempt, ContentRecord, DomainRecord, HookAttempt, SuppressionSource};
 use mail::{
     AccountId, Address, BaseAddress, Domain, FromId, HookId, MsgId, QueueId, ReversePath, SuppressionId,
     Timestamp, Verdict,
@@ -61,7 +59,10 @@ impl Change {
             Change::Settle(settlements) => 1024 * settlements.len(),
             Change::SettleHooks(settlements) => 1024 * settlements.len(),
             Change::Sweep(sweep) => 256 * sweep.limit,
-            Change::Suppress(_) | Change::Unsuppress { .. } | Change::PutDomain(_) | Change::PutAccount(_) => 0,
+            Change::Suppress(_)
+            | Change::Unsuppress { .. }
+            | Change::PutDomain(_)
+            | Change::PutAccount(_) => 0,
         };
         body + 1024
     }
@@ -257,8 +258,11 @@ pub enum Applied {
     Accepted(QueueId),
     /// The messages stored, in the order of the recipients.
     Arrived(Vec<MsgId>),
-    /// How the settled messages left the queue or stayed, counted for metrics.
-    Settled,
+    /// Outcomes are recorded, and so many addresses were put on suppression lists because of them.
+    Settled {
+        /// The number of new entries.
+        suppressed: usize,
+    },
     /// Webhook calls are recorded.
     HooksSettled,
     /// The new entry.

@@ -109,7 +109,7 @@ impl Txn<'_> {
             Some(shares) if shares > 2 => {
                 self.tables.content_shares.put(&mut self.rw, &id, &(shares - 1))?;
             }
-            Some(shares) if shares == 2 => {
+            Some(2) => {
                 self.tables.content_shares.delete(&mut self.rw, &id)?;
             }
             _ => {

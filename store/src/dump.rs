@@ -15,8 +15,12 @@ pub(crate) fn dump(view: &View<'_>) -> Result<String, StoreError> {
     for (id, content) in tables.contents.from(&view.txn, Bound::Unbounded, usize::MAX)? {
         let shares = tables.content_shares.get(&view.txn, &id)?.unwrap_or(1);
         let _ = match content {
-            ContentRecord::Inline(bytes) => writeln!(out, "contents {id} {} bytes, {shares} shares", bytes.len()),
-            ContentRecord::File { size, .. } => writeln!(out, "contents {id} file, {size} bytes, {shares} shares"),
+            ContentRecord::Inline(bytes) => {
+                writeln!(out, "contents {id} {} bytes, {shares} shares", bytes.len())
+            }
+            ContentRecord::File { size, .. } => {
+                writeln!(out, "contents {id} file, {size} bytes, {shares} shares")
+            }
         };
     }
     section(&mut out, view, &tables.queue)?;

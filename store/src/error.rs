@@ -9,7 +9,9 @@ pub enum StoreError {
     #[error("{0} is in use by another postrider process; stop it first, or choose another directory")]
     InUse(PathBuf),
     /// The data was written by a version of Postrider that this one does not understand.
-    #[error("{path} holds data of layout {found}, and this version reads layouts up to {known}; use a newer version")]
+    #[error(
+        "{path} holds data of layout {found}, and this version reads layouts up to {known}; use a newer version"
+    )]
     Layout {
         /// The data directory.
         path: PathBuf,

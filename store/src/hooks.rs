@@ -5,8 +5,8 @@ use crate::{
     change::{Applied, HookDecision, HookSettlement},
     keys::{DueKey, Expiring, ExpiryKey},
     records::{
-        EventRecord, HookAttempt, HookOutcome, HookRecord, HookSubject, IncomingHook, OutgoingHook, QueueRecord,
-        RetiredHookRecord,
+        EventRecord, HookAttempt, HookOutcome, HookRecord, HookSubject, IncomingHook, OutgoingHook,
+        QueueRecord, RetiredHookRecord,
     },
     txn::{Outcome, Txn},
 };
@@ -128,7 +128,11 @@ impl Txn<'_> {
         }
         hook.authorization = None;
         let expires = now.after(keep);
-        self.tables.expiry.put(&mut self.rw, &ExpiryKey { at: expires, what: Expiring::RetiredHook(id) }, &())?;
+        self.tables.expiry.put(
+            &mut self.rw,
+            &ExpiryKey { at: expires, what: Expiring::RetiredHook(id) },
+            &(),
+        )?;
         self.tables.retired_hooks.put(
             &mut self.rw,
             &id,

@@ -67,7 +67,10 @@ impl Key for (AccountId, MailboxId) {
     }
     fn decode(bytes: &[u8]) -> Option<Self> {
         let (account, mailbox) = bytes.split_first_chunk()?;
-        Some((AccountId(u32::from_be_bytes(*account)), MailboxId(u32::from_be_bytes(mailbox.try_into().ok()?))))
+        Some((
+            AccountId(u32::from_be_bytes(*account)),
+            MailboxId(u32::from_be_bytes(mailbox.try_into().ok()?)),
+        ))
     }
 }
 

@@ -126,6 +126,15 @@ impl Store {
         self.inner.files.stage(name, bytes)
     }
 
+    /// Removes what was staged for a change that was not made.
+    pub fn discard(&self, staged: &[ContentRecord]) {
+        for content in staged {
+            if let ContentRecord::File { name, .. } = content {
+                self.inner.files.remove(&[*name]);
+            }
+        }
+    }
+
     /// Whether a content of that size is written to a file.
     pub fn is_large(&self, size: usize) -> bool {
         size > self.inner.options.inline_max
@@ -170,7 +179,8 @@ impl Inner {
 /// Others on the machine have no business with other people's mail.
 fn restrict(path: &Path) -> Result<(), StoreError> {
     use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(|error| StoreError::file(path, error))
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+        .map_err(|error| StoreError::file(path, error))
 }
 
 fn lock(path: &Path) -> Result<File, StoreError> {

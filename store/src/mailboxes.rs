@@ -4,7 +4,9 @@ use crate::{
     Refusal, StoreError,
     change::{Applied, Arrival, ArrivalRecipient, Submission},
     keys::Key,
-    records::{ContentRecord, IncomingHook, MailboxRecord, MessageRecord, STANDARD_MAILBOXES, StandardMailbox},
+    records::{
+        ContentRecord, IncomingHook, MailboxRecord, MessageRecord, STANDARD_MAILBOXES, StandardMailbox,
+    },
     txn::{Outcome, Txn},
 };
 use mail::{AccountId, ContentId, MailboxId, MsgId, ReversePath};

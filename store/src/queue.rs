@@ -1,7 +1,7 @@
 //! The queue: accepting, settling, retiring.
 
 use crate::{
-    StoreError,
+    Refusal, StoreError,
     change::{Applied, Decision, NewRecipient, NewSuppression, Settlement, Submission, Suppress},
     keys::{DueKey, Expiring, ExpiryKey},
     records::{
@@ -9,7 +9,6 @@ use crate::{
         SuppressionSource,
     },
     txn::{Outcome, Txn},
-    Refusal,
 };
 use mail::{BaseAddress, QueueId, Timestamp};
 
@@ -53,13 +52,14 @@ impl Txn<'_> {
     }
 
     pub(crate) fn settle(&mut self, settlements: &[Settlement]) -> Outcome<Applied> {
+        let before = self.counters.suppression;
         for settlement in settlements {
             // Cancelled meanwhile, or settled before a crash of the actor: nothing is left to do.
             if let Some(record) = self.tables.queue.get(&self.rw, &settlement.id)? {
                 self.settle_one(settlement, record)?;
             }
         }
-        Ok(Ok(Applied::Settled))
+        Ok(Ok(Applied::Settled { suppressed: (self.counters.suppression - before) as usize }))
     }
 
     fn settle_one(&mut self, settlement: &Settlement, mut record: QueueRecord) -> Result<(), StoreError> {
@@ -125,7 +125,8 @@ impl Txn<'_> {
             self.tables.queue_due.remove(&mut self.rw, due)?;
         }
         self.release_content(record.content)?;
-        let keep = self.account(record.account)?.map(|account| account.keep_retired_messages).unwrap_or_default();
+        let keep =
+            self.account(record.account)?.map(|account| account.keep_retired_messages).unwrap_or_default();
         let expires = now.after(keep);
         self.note_streak(id, &record, outcome, expires, now)?;
         if keep.is_zero() {
@@ -188,7 +189,8 @@ impl Txn<'_> {
 }
 
 fn queue_record(submission: &Submission, recipient: &NewRecipient, content: mail::ContentId) -> QueueRecord {
-    let next_attempt = submission.future_release.map_or(submission.now, |release| release.max(submission.now));
+    let next_attempt =
+        submission.future_release.map_or(submission.now, |release| release.max(submission.now));
     QueueRecord {
         account: submission.account,
         content,

@@ -9,10 +9,7 @@ use crate::{
         QueueRecord, RetiredHookRecord, RetiredRecord, Streak, SuppressionRecord,
     },
 };
-use heed::{
-    Database, Env, RoTxn, RwTxn, WithoutTls,
-    types::Bytes,
-};
+use heed::{Database, Env, RoTxn, RwTxn, WithoutTls, types::Bytes};
 use mail::{AccountId, ContentId, EventSeq, HookId, MailboxId, MsgId, QueueId};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{marker::PhantomData, ops::Bound};

@@ -59,7 +59,7 @@ impl Fixture {
     fn settle(&mut self, id: u64, attempt: Option<Attempt>, decision: Decision) -> Touched {
         let settlement = Settlement { id: QueueId(id), now: NOW, attempt, decision };
         let mut committed = self.writer.commit([Change::Settle(vec![settlement])].iter()).unwrap();
-        assert_eq!(committed.results.remove(0), Ok(Applied::Settled));
+        assert!(matches!(committed.results.remove(0), Ok(Applied::Settled { .. })));
         committed.touched
     }
 
@@ -103,7 +103,10 @@ fn account() -> AccountRecord {
             events: Vec::new(),
             every_event: false,
         }),
-        incoming_webhook: Some(IncomingWebhook { url: "http://hooks.example/in".into(), authorization: None }),
+        incoming_webhook: Some(IncomingWebhook {
+            url: "http://hooks.example/in".into(),
+            authorization: None,
+        }),
         webhook_secret: vec![1; 24],
         created: NOW,
     }
@@ -246,7 +249,8 @@ fn a_newer_event_supersedes_the_pending_hook_of_its_message() {
         error: String::new(),
         response: "ok".into(),
     };
-    let settlement = |id| HookSettlement { id, now: NOW, attempt: call.clone(), decision: HookDecision::Succeeded };
+    let settlement =
+        |id| HookSettlement { id, now: NOW, attempt: call.clone(), decision: HookDecision::Succeeded };
     f.apply(Change::SettleHooks(vec![settlement(delayed), settlement(newest[0])]));
     assert_eq!(f.store.read(|view| view.retired_hook(delayed)).unwrap().unwrap().hook.attempts.len(), 1);
     let done = f.store.read(|view| view.retired_hook(newest[0])).unwrap().unwrap();
@@ -278,7 +282,10 @@ fn a_mailbox_failure_suppresses_at_once_and_only_once() {
     assert!(!f.fail("friend@remote.example", Suppress::Now), "it is on the list already");
     let account = ACCOUNT;
     let address = BaseAddress::of(&address("friend@remote.example"));
-    assert_eq!(f.try_apply(Change::Unsuppress { account, address: address.clone() }), Ok(Applied::Unsuppressed));
+    assert_eq!(
+        f.try_apply(Change::Unsuppress { account, address: address.clone() }),
+        Ok(Applied::Unsuppressed)
+    );
     assert_eq!(f.try_apply(Change::Unsuppress { account, address }), Err(Refusal::NotFound));
 }
 
@@ -417,7 +424,8 @@ fn a_second_process_is_refused_and_a_restart_finds_everything() {
 
 #[test]
 fn a_full_map_refuses_new_mail_still_settles_and_recovers() {
-    let small = StoreOptions { map_size: 4 << 20, map_reserve: 1 << 20, disk_reserve: 0, inline_max: 1 << 20 };
+    let small =
+        StoreOptions { map_size: 4 << 20, map_reserve: 1 << 20, disk_reserve: 0, inline_max: 1 << 20 };
     let mut f = Fixture::with(small, account());
     let body: &'static [u8] = Box::leak(vec![b'x'; 50_000].into_boxed_slice());
     let mut accepted = Vec::new();

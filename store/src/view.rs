@@ -13,7 +13,8 @@ use crate::{
 use bytes::Bytes;
 use heed::RoTxn;
 use mail::{
-    AccountId, Address, BaseAddress, ContentId, EventSeq, FromId, HookId, MailboxId, MsgId, QueueId, Timestamp,
+    AccountId, Address, BaseAddress, ContentId, EventSeq, FromId, HookId, MailboxId, MsgId, QueueId,
+    Timestamp,
 };
 use std::ops::Bound;
 
@@ -92,7 +93,11 @@ impl View<'_> {
     }
 
     /// When the URL's first hook after `after` becomes due; without `after`, its earliest.
-    pub fn next_hook_due(&self, url: &str, after: Option<Timestamp>) -> Result<Option<Timestamp>, StoreError> {
+    pub fn next_hook_due(
+        &self,
+        url: &str,
+        after: Option<Timestamp>,
+    ) -> Result<Option<Timestamp>, StoreError> {
         self.tables.hooks_due.next(&self.txn, url, after)
     }
 
@@ -187,8 +192,12 @@ impl View<'_> {
         limit: usize,
     ) -> Result<Vec<MsgId>, StoreError> {
         let after = after.map(|msg| (mailbox, msg));
-        let keys =
-            self.tables.mailbox_messages.within(&self.txn, &mailbox.0.to_be_bytes(), after.as_ref(), limit)?;
+        let keys = self.tables.mailbox_messages.within(
+            &self.txn,
+            &mailbox.0.to_be_bytes(),
+            after.as_ref(),
+            limit,
+        )?;
         Ok(keys.into_iter().map(|((_, msg), ())| msg).collect())
     }
 

@@ -58,7 +58,11 @@ pub(crate) async fn attempt(deps: &Deps, destination: &str, job: Job, idle: Opti
             (vec![result; job.messages.len()], health)
         }
     };
-    Attempted { attempts: results.into_iter().map(|result| facts.attempt(result)).collect(), health, connection }
+    Attempted {
+        attempts: results.into_iter().map(|result| facts.attempt(result)).collect(),
+        health,
+        connection,
+    }
 }
 
 async fn connect_and_transact(
@@ -72,7 +76,7 @@ async fn connect_and_transact(
         &*deps.dialer,
         hop,
         &deps.options.ehlo_name,
-        deps.options.timeouts.clone(),
+        deps.options.timeouts,
         permit,
         &deps.metrics,
     )
@@ -115,7 +119,9 @@ fn transaction(job: &Job) -> Transaction {
 
 fn was_stale(result: &TransactionResult) -> bool {
     result.recipients.iter().all(|recipient| match recipient {
-        RecipientResult::Failed(Failure::Closed { at }) => matches!(at, Phase::Idle | Phase::Rset | Phase::Mail),
+        RecipientResult::Failed(Failure::Closed { at }) => {
+            matches!(at, Phase::Idle | Phase::Rset | Phase::Mail)
+        }
         // RFC 5321 3.8: a server that shuts an idle session down says so.
         RecipientResult::Refused { reply, at } => {
             reply.code() == 421 && matches!(at, Phase::Idle | Phase::Rset | Phase::Mail)
@@ -128,10 +134,9 @@ fn health(result: &TransactionResult) -> Health {
     let strained = |recipient: &RecipientResult| match recipient {
         RecipientResult::Accepted(_) => false,
         RecipientResult::Refused { reply, .. } => reply.is_transient(),
-        RecipientResult::Failed(failure) => matches!(
-            failure,
-            Failure::TimedOut { .. } | Failure::Closed { .. } | Failure::Protocol { .. }
-        ),
+        RecipientResult::Failed(failure) => {
+            matches!(failure, Failure::TimedOut { .. } | Failure::Closed { .. } | Failure::Protocol { .. })
+        }
     };
     // A busy host says so to everyone; one recipient's full mailbox is not its trouble.
     if result.recipients.iter().all(strained) { Health::Strained } else { Health::Good }
@@ -172,7 +177,9 @@ fn answer(reply: &Reply) -> SmtpAnswer {
     let text: String = reply.lines().collect::<Vec<_>>().join(" ");
     SmtpAnswer {
         code: reply.code(),
-        enhanced: reply.enhanced().and_then(|code| EnhancedCode::new(code.class(), code.subject(), code.detail())),
+        enhanced: reply
+            .enhanced()
+            .and_then(|code| EnhancedCode::new(code.class(), code.subject(), code.detail())),
         text: text[..text.floor_char_boundary(TEXT_MAX)].to_owned(),
     }
 }

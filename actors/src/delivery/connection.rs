@@ -139,7 +139,9 @@ impl Connection {
                 ClientStep::StartTls => unreachable!("STARTTLS was not asked for"),
                 ClientStep::Ready => return Pause::Ready,
                 ClientStep::Finished(result) => return Pause::Finished(result),
-                ClientStep::Closed(failure) => return Pause::Closed(failure.unwrap_or(Failure::Closed { at: Phase::Quit })),
+                ClientStep::Closed(failure) => {
+                    return Pause::Closed(failure.unwrap_or(Failure::Closed { at: Phase::Quit }));
+                }
             }
         }
     }

@@ -33,9 +33,9 @@ impl Dialer for TcpDialer {
     fn dial<'d>(&'d self, hop: &'d NextHop) -> LocalBoxFuture<'d, io::Result<Box<dyn Stream>>> {
         Box::pin(async move {
             let connect = TcpStream::connect(hop.address);
-            let stream = tokio::time::timeout(self.timeout, connect)
-                .await
-                .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no answer to the connection request"))??;
+            let stream = tokio::time::timeout(self.timeout, connect).await.map_err(|_| {
+                io::Error::new(io::ErrorKind::TimedOut, "no answer to the connection request")
+            })??;
             // A transaction is a few small writes, each waiting for its answer.
             stream.set_nodelay(true)?;
             Ok(Box::new(stream) as Box<dyn Stream>)

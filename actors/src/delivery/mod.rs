@@ -198,9 +198,10 @@ impl DeliveryActor {
         let now = self.deps.clock.now();
         let limit = self.deps.options.due_batch_max;
         let claimed = &self.claimed;
-        let due = self.deps.store.read(|view| {
-            view.due_messages(&self.destination, now, limit, |id| claimed.contains(&id))
-        })?;
+        let due = self
+            .deps
+            .store
+            .read(|view| view.due_messages(&self.destination, now, limit, |id| claimed.contains(&id)))?;
         self.claimed.extend(&due);
         self.ready.extend(due);
         Ok(!self.ready.is_empty())
@@ -219,7 +220,9 @@ impl DeliveryActor {
         if view.suppression(first.account, &first.recipient)?.is_some() {
             return Ok(Taken::Suppressed(id));
         }
-        let Some(content) = view.content(first.content)? else { return Ok(Taken::Broken(id, first)) };
+        let Some(content) = view.content(first.content)? else {
+            return Ok(Taken::Broken(id, Box::new(first)));
+        };
         let mut messages = vec![(id, first)];
         while messages.len() < self.deps.options.recipients_max
             && let Some(companion) = self.companion(view, &messages[0].1)?
@@ -264,7 +267,6 @@ impl DeliveryActor {
 
     fn settle_suppressed(&mut self, id: QueueId, ctx: &mut Context<Self>) {
         let now = self.deps.clock.now();
-        self.deps.metrics.retired.with_label_values(&["suppressed"]).inc();
         self.settle(Settlement { id, now, attempt: None, decision: Decision::Suppressed }, ctx);
     }
 
@@ -309,7 +311,8 @@ impl DeliveryActor {
                 Some(now + Duration::from_secs(1))
             }
         };
-        let connections = self.idle.iter().map(|connection| connection.idle_since + self.deps.options.connection_idle);
+        let connections =
+            self.idle.iter().map(|connection| connection.idle_since + self.deps.options.connection_idle);
         let next = connections.chain(idle_end).chain(due).chain(self.pace.paused_until(now)).min();
         let Some(next) = next else { return };
         // A timer that comes too early does no harm, and is cheaper than setting it anew.
@@ -336,7 +339,7 @@ enum Taken {
     Job(Job),
     Suppressed(QueueId),
     /// The content is missing; it never should.
-    Broken(QueueId, QueueRecord),
+    Broken(QueueId, Box<QueueRecord>),
     Nothing,
 }
 
@@ -391,11 +394,6 @@ fn settlement(deps: &Deps, id: QueueId, attempt: Attempt, made: usize, now: mail
         AttemptResult::Failed { .. } => "failed",
     };
     deps.metrics.attempts.with_label_values(&[result]).inc();
-    match &decision {
-        Decision::Delivered => deps.metrics.retired.with_label_values(&["delivered"]).inc(),
-        Decision::Failed { .. } => deps.metrics.retired.with_label_values(&["failed"]).inc(),
-        Decision::Retry(_) | Decision::Suppressed | Decision::Cancel => {}
-    }
     tracing::debug!(
         message.id = %id,
         result,
@@ -422,13 +420,27 @@ fn failed_attempt(deps: &Deps, error: &str, permanent: bool) -> Attempt {
 /// Settles, however long it takes: the outcome is known only here.
 async fn settle(deps: Arc<Deps>, settlements: Vec<Settlement>, claim: Claim) {
     let mut wait = Duration::from_millis(100);
-    while let Err(error) = deps.writer.settle(settlements.clone()).await {
-        if matches!(error, crate::WriteError::Stopped) {
-            return;
+    let suppressed = loop {
+        match deps.writer.settle(settlements.clone()).await {
+            Ok(suppressed) => break suppressed,
+            Err(crate::WriteError::Stopped) => return,
+            Err(error) => {
+                tracing::error!(%error, messages = settlements.len(), "outcomes cannot be stored; trying again");
+            }
         }
-        tracing::error!(%error, messages = settlements.len(), "outcomes cannot be stored; trying again");
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(Duration::from_secs(10));
+    };
+    deps.metrics.suppressions_added.with_label_values(&["queue"]).inc_by(suppressed as u64);
+    for settlement in &settlements {
+        let outcome = match settlement.decision {
+            Decision::Retry(_) => continue,
+            Decision::Delivered => "delivered",
+            Decision::Failed { .. } => "failed",
+            Decision::Suppressed => "suppressed",
+            Decision::Cancel => "canceled",
+        };
+        deps.metrics.retired.with_label_values(&[outcome]).inc();
     }
     drop(claim);
 }

@@ -60,8 +60,14 @@ mod tests {
     #[test]
     fn a_transient_refusal_is_tried_again_until_the_schedule_ends() {
         let result = refused(451, "4.3.0", "later");
-        assert_eq!(decide(&result, 1, NOW, &schedule()), Decision::Retry(NOW.after(Duration::from_secs(450))));
-        assert_eq!(decide(&result, 2, NOW, &schedule()), Decision::Retry(NOW.after(Duration::from_secs(900))));
+        assert_eq!(
+            decide(&result, 1, NOW, &schedule()),
+            Decision::Retry(NOW.after(Duration::from_secs(450)))
+        );
+        assert_eq!(
+            decide(&result, 2, NOW, &schedule()),
+            Decision::Retry(NOW.after(Duration::from_secs(900)))
+        );
         let Decision::Failed { verdict: Some(_), suppress: Suppress::IfThirdInRow } =
             decide(&result, 3, NOW, &schedule())
         else {

@@ -35,7 +35,8 @@ fn nine_attempts_are_made_at_the_times_of_the_schedule() {
         let id = f.send(&["friend@remote.example"]).await;
         let retired = f.retired(id).await;
         let starts: Vec<_> = retired.message.attempts.iter().map(|attempt| attempt.started).collect();
-        let waits: Vec<f64> = starts.windows(2).map(|pair| pair[1].since(pair[0]).as_secs_f64() / 60.0).collect();
+        let waits: Vec<f64> =
+            starts.windows(2).map(|pair| pair[1].since(pair[0]).as_secs_f64() / 60.0).collect();
         let expected = [7.5, 15.0, 30.0, 60.0, 120.0, 240.0, 480.0, 960.0];
         assert_eq!(waits.len(), expected.len());
         for (wait, expected) in waits.iter().zip(expected) {
@@ -188,7 +189,8 @@ fn concurrency_to_a_destination_is_bounded_and_grows() {
     run(async {
         let peer = Peer::default();
         let f = Fixture::new(peer.clone(), Receiver::default());
-        let sends: Vec<_> = (0..300).map(|_| f.handles.writer.accept(f.submission(&["a@remote.example"]))).collect();
+        let sends: Vec<_> =
+            (0..300).map(|_| f.handles.writer.accept(f.submission(&["a@remote.example"]))).collect();
         let ids = futures_util::future::join_all(sends).await;
         for id in ids {
             f.retired(id.unwrap().start).await;

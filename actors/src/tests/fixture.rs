@@ -113,7 +113,9 @@ impl Peer {
                         self.record(&session);
                         session.answer(Reply::with_enhanced(250, 0, 0, "taken"));
                         if matches!(act, Act::AcceptAndClose) {
-                            let ServerStep::Write(bytes) = session.step() else { panic!("the answer is due") };
+                            let ServerStep::Write(bytes) = session.step() else {
+                                panic!("the answer is due")
+                            };
                             let _ = stream.write_all(&bytes).await;
                             return;
                         }
@@ -226,7 +228,14 @@ impl Fixture {
         Fixture::start(store, writer, peer, receiver, dir, Clock::following_tokio(START))
     }
 
-    fn start(store: Store, writer: Writer, peer: Peer, receiver: Receiver, dir: TempDir, clock: Clock) -> Fixture {
+    fn start(
+        store: Store,
+        writer: Writer,
+        peer: Peer,
+        receiver: Receiver,
+        dir: TempDir,
+        clock: Clock,
+    ) -> Fixture {
         peer.shared.lock().unwrap().clock = Some(clock.clone());
         let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
         let handles = start(store, writer, options(&peer, &receiver, &clock, &metrics));
@@ -292,7 +301,8 @@ impl Fixture {
         let mut pause = Duration::from_millis(1);
         let give_up = self.clock.now().after(Duration::from_secs(100 * 3600));
         loop {
-            if let Some(retired) = self.handles.store.read(|view| view.retired_message(QueueId(id))).unwrap() {
+            if let Some(retired) = self.handles.store.read(|view| view.retired_message(QueueId(id))).unwrap()
+            {
                 return retired;
             }
             assert!(self.clock.now() < give_up, "message {id} is still queued: {:?}", self.queued(id));

@@ -75,7 +75,8 @@ fn shutdown_lets_what_runs_finish_and_starts_nothing_more() {
     run(async {
         let peer = Peer::default();
         let f = Fixture::new(peer.clone(), Receiver::default());
-        let sends: Vec<_> = (0..200).map(|_| f.handles.writer.accept(f.submission(&["a@remote.example"]))).collect();
+        let sends: Vec<_> =
+            (0..200).map(|_| f.handles.writer.accept(f.submission(&["a@remote.example"]))).collect();
         futures_util::future::join_all(sends).await;
         f.handles.shutdown(Duration::from_secs(10)).await;
         assert_eq!(f.metrics.actors_alive.with_label_values(&["delivery"]).get(), 0);

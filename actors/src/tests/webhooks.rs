@@ -55,7 +55,8 @@ fn twelve_calls_are_made_at_the_times_of_the_schedule() {
         let hook = retired_hook(&f, 1).await;
         assert_eq!(hook.outcome, HookOutcome::Failed);
         let starts: Vec<_> = hook.hook.attempts.iter().map(|attempt| attempt.started).collect();
-        let waits: Vec<f64> = starts.windows(2).map(|pair| pair[1].since(pair[0]).as_secs_f64() / 60.0).collect();
+        let waits: Vec<f64> =
+            starts.windows(2).map(|pair| pair[1].since(pair[0]).as_secs_f64() / 60.0).collect();
         let expected = [1.0, 2.0, 4.0, 7.5, 15.0, 30.0, 60.0, 120.0, 240.0, 480.0, 960.0];
         assert_eq!(waits.len(), expected.len());
         for (wait, expected) in waits.iter().zip(expected) {

@@ -12,7 +12,9 @@ fn a_thousand_concurrent_accepts_share_few_commits_and_each_answer_comes_after_i
             let (queued, retired) = f
                 .handles
                 .store
-                .read(|view| Ok((view.message(QueueId(id))?.is_some(), view.retired_message(QueueId(id))?.is_some())))
+                .read(|view| {
+                    Ok((view.message(QueueId(id))?.is_some(), view.retired_message(QueueId(id))?.is_some()))
+                })
                 .unwrap();
             assert!(queued || retired, "{id} was answered before its commit");
             id
@@ -50,5 +52,20 @@ fn a_caller_that_goes_away_takes_nothing_back() {
             assert!(futures_util::poll!(accept.as_mut()).is_pending());
         }
         f.retired(1).await;
+    });
+}
+
+#[test]
+fn a_large_content_of_a_refused_message_does_not_stay_on_disk() {
+    run(async {
+        let f = Fixture::new(Peer::default(), Receiver::default());
+        let large = bytes::Bytes::from(vec![b'x'; 1 << 20]);
+        let mut submission = f.submission(&["friend@remote.example"]);
+        submission.account = mail::AccountId(99);
+        submission.content = f.handles.store.stage([1; 16], large).unwrap();
+        let files = || std::fs::read_dir(f.handles.store.path().join("content")).unwrap().count();
+        assert_eq!(files(), 1);
+        assert!(matches!(f.handles.writer.accept(submission).await, Err(WriteError::Refused(_))));
+        assert_eq!(files(), 0);
     });
 }

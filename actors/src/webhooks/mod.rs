@@ -169,9 +169,9 @@ impl Url {
     fn refill(&mut self, name: &str, deps: &Deps) -> Result<(), StoreError> {
         let now = deps.clock.now();
         let claimed = &self.claimed;
-        let mut due = deps.store.read(|view| {
-            view.due_hooks(name, now, deps.options.due_batch_max, |id| claimed.contains(&id))
-        })?;
+        let mut due = deps
+            .store
+            .read(|view| view.due_hooks(name, now, deps.options.due_batch_max, |id| claimed.contains(&id)))?;
         self.claimed.extend(&due);
         // Taken from the end, oldest first.
         due.reverse();
@@ -217,7 +217,13 @@ async fn call(deps: &Deps, id: HookId, hook: &HookRecord) -> (HookSettlement, He
     let decision = plan::decide(&answer, attempt, now, &deps.options.schedule);
     let health = plan::health(&answer);
     let (success, status, error, response) = plan::describe(answer);
-    let result = if success { "ok" } else if status > 0 { "refused" } else { "failed" };
+    let result = if success {
+        "ok"
+    } else if status > 0 {
+        "refused"
+    } else {
+        "failed"
+    };
     deps.metrics.hooks.with_label_values(&[result]).inc();
     tracing::debug!(hook.id = %id, result, http.status = status, error, attempt, "webhook call");
     let attempt = HookAttempt {

@@ -19,7 +19,9 @@ pub(super) fn decide(
     let at_least = match answer {
         Ok(answer) if answer.is_success() => return HookDecision::Succeeded,
         Err(error) if error.permanent => return HookDecision::Failed,
-        Ok(HookAnswer { status: 429 | 503, retry_after: Some(wait), .. }) => now.after((*wait).min(RETRY_AFTER_MAX)),
+        Ok(HookAnswer { status: 429 | 503, retry_after: Some(wait), .. }) => {
+            now.after((*wait).min(RETRY_AFTER_MAX))
+        }
         Ok(_) | Err(_) => now,
     };
     match schedule.next(attempts, now) {
@@ -43,7 +45,9 @@ pub(super) fn describe(answer: Result<HookAnswer, HookError>) -> (bool, u16, Str
         Ok(answer) if answer.is_success() => (true, answer.status, String::new(), answer.body),
         Ok(answer) => {
             let error = match answer.status {
-                300..=399 => format!("status {}: redirects are not followed; set the final URL", answer.status),
+                300..=399 => {
+                    format!("status {}: redirects are not followed; set the final URL", answer.status)
+                }
                 status => format!("status {status}"),
             };
             (false, answer.status, error, answer.body)

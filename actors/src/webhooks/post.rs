@@ -69,8 +69,13 @@ impl HttpPoster {
     ///
     /// # Errors
     /// When the system's resolver settings or certificates cannot be read.
-    pub fn new(guard: AddressGuard, timeout: Duration, answer_max: usize) -> Result<HttpPoster, Box<dyn Error>> {
-        let resolver = GuardedResolver { resolver: TokioResolver::builder_tokio()?.build()?, guard: guard.clone() };
+    pub fn new(
+        guard: AddressGuard,
+        timeout: Duration,
+        answer_max: usize,
+    ) -> Result<HttpPoster, Box<dyn Error>> {
+        let resolver =
+            GuardedResolver { resolver: TokioResolver::builder_tokio()?.build()?, guard: guard.clone() };
         let client = reqwest::Client::builder()
             .dns_resolver(Arc::new(resolver))
             .redirect(reqwest::redirect::Policy::none())

@@ -91,7 +91,7 @@ async fn submit(mut call: Call) -> Result {
             (None, true)
         }
     };
-    let answers: Vec<_> = recipients.iter().map(|recipient| answer_of(recipient)).collect();
+    let answers: Vec<_> = recipients.iter().map(answer_of).collect();
     let submission = NewSubmission {
         account: call.login.account.id,
         now,

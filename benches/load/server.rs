@@ -1,6 +1,7 @@
-//! The real server under load: started as its own process, fed over HTTP by clients that wait for each answer,
-//! delivering to Postfix's smtp-sink. What it costs is read from the system's accounting of its process.
+//! The server as a process of its own, fed over HTTP by clients that wait for each answer, and Postfix's smtp-sink
+//! behind it. What the server costs is read from the system's accounting of its process.
 
+use crate::Plan;
 use std::{
     fs,
     io::{BufRead, BufReader},
@@ -14,36 +15,8 @@ use tokio::{
     time::Instant,
 };
 
-/// What a run is made of; `--name value` on the command line.
-pub struct Plan {
-    /// Messages to send.
-    pub messages: usize,
-    /// Clients at the same time.
-    pub clients: usize,
-    /// Bytes of text in a message.
-    pub body: usize,
-    /// Recipient domains.
-    pub domains: usize,
-}
-
-impl Plan {
-    pub fn from_args() -> Plan {
-        let args: Vec<String> = std::env::args().collect();
-        let number = |name: &str, default| {
-            let given = args.iter().position(|arg| *arg == format!("--{name}")).and_then(|at| args.get(at + 1));
-            given.map_or(default, |value| value.parse().expect("options take numbers"))
-        };
-        Plan {
-            messages: number("messages", 20_000),
-            clients: number("clients", 64),
-            body: number("body", 4096),
-            domains: number("domains", 1),
-        }
-    }
-}
-
 /// A program that ends with the bench.
-pub struct Process(pub Child);
+pub(crate) struct Process(Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -53,7 +26,7 @@ impl Drop for Process {
 }
 
 /// Postfix's smtp-sink on a free port.
-pub fn sink() -> (Process, SocketAddr) {
+pub(crate) fn sink() -> (Process, SocketAddr) {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let program = ["/usr/sbin/smtp-sink", "/usr/bin/smtp-sink", "/usr/libexec/postfix/smtp-sink"]
         .into_iter()
@@ -68,14 +41,14 @@ pub fn sink() -> (Process, SocketAddr) {
 }
 
 /// A server under load.
-pub struct Server {
+pub(crate) struct Server {
     process: Process,
     address: String,
     _dir: tempfile::TempDir,
 }
 
 impl Server {
-    pub fn start(deliver_to: SocketAddr) -> Server {
+    pub(crate) fn start(deliver_to: SocketAddr) -> Server {
         // On a disk, since a directory in memory would make syncing free.
         let dir = tempfile::TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_postrider"))
@@ -97,7 +70,7 @@ impl Server {
     }
 
     /// CPU time of the process so far.
-    pub fn cpu(&self) -> Duration {
+    pub(crate) fn cpu(&self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.0.id())).unwrap();
         let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
         let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
@@ -106,14 +79,14 @@ impl Server {
     }
 
     /// Resident memory that is the process's own, in MiB.
-    pub fn memory(&self) -> u64 {
+    pub(crate) fn memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.0.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
         line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap() / 1024
     }
 
     /// The sum of a metric over its labels.
-    pub async fn metric(&self, name: &str) -> f64 {
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
         let mut stream = TcpStream::connect(&self.address).await.unwrap();
         stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await.unwrap();
         let mut text = String::new();
@@ -125,7 +98,7 @@ impl Server {
     }
 
     /// Sends everything; the times that the answers took, sorted.
-    pub async fn send(&self, plan: &Plan) -> Vec<Duration> {
+    pub(crate) async fn send(&self, plan: &Plan) -> Vec<Duration> {
         let share = plan.messages / plan.clients;
         let clients = (0..plan.clients).map(|client| {
             let first = client * share;
@@ -177,7 +150,11 @@ fn request(body: usize, domain: usize) -> Vec<u8> {
     );
     let mut form = String::from("request=");
     for byte in json.bytes() {
-        if byte.is_ascii_alphanumeric() { form.push(byte as char) } else { form.push_str(&format!("%{byte:02X}")) }
+        if byte.is_ascii_alphanumeric() {
+            form.push(byte as char)
+        } else {
+            form.push_str(&format!("%{byte:02X}"))
+        }
     }
     // rider@localhost:postrider
     let head = format!(
@@ -187,14 +164,4 @@ fn request(body: usize, domain: usize) -> Vec<u8> {
         form.len()
     );
     [head.as_bytes(), form.as_bytes()].concat()
-}
-
-/// Prints one figure.
-pub fn figure(name: &str, value: f64, unit: &str) {
-    println!("{name:<28} {value:>10.3} {unit}");
-}
-
-/// The time at a share of all, in milliseconds.
-pub fn quantile(times: &[Duration], share: f64) -> f64 {
-    times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1000.0
 }

@@ -1,0 +1,110 @@
+//! The real server under load, messages of one recipient each, signed with Ed25519:
+//!
+//! - `cargo bench --bench load -- end-to-end`: from Send to Postfix's smtp-sink, until all is settled;
+//! - `cargo bench --bench load -- accept`: Send alone, delivery having nowhere to go.
+//!
+//! Options: `--messages 20000 --clients 64 --body 4096 --domains 1`. Load, sink and server share the machine.
+
+#![expect(clippy::unwrap_used, reason = "a bench that cannot go on has nothing better to do than stop")]
+
+mod server;
+
+use server::{Server, sink};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What a run is made of.
+struct Plan {
+    /// Messages to send.
+    messages: usize,
+    /// Clients at the same time.
+    clients: usize,
+    /// Bytes of text in a message.
+    body: usize,
+    /// Recipient domains.
+    domains: usize,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    let plan = Plan::from_args(&args);
+    match args.get(1).map(String::as_str) {
+        Some("accept") => accept(&plan).await,
+        _ => end_to_end(&plan).await,
+    }
+}
+
+async fn end_to_end(plan: &Plan) {
+    let (_sink, address) = sink();
+    let server = Server::start(address);
+    warm_up(&server, plan).await;
+    while server.metric("postrider_queue_messages").await > 0.0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+
+    let (start, cpu) = (Instant::now(), server.cpu());
+    let times = server.send(plan).await;
+    let accepted = start.elapsed();
+    // A message counts when its outcome is on disk.
+    while server.metric("postrider_queue_messages").await > 0.0 {
+        assert!(start.elapsed() < Duration::from_secs(600), "deliveries do not come to an end");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let took = start.elapsed();
+    let cpu = server.cpu() - cpu;
+
+    figure("delivered end to end", times.len() as f64 / took.as_secs_f64(), "messages/s");
+    report(&times, accepted, cpu);
+    let commits = server.metric("postrider_store_commit_changes_count").await;
+    figure("changes per commit", server.metric("postrider_store_commit_changes_sum").await / commits, "");
+    figure("connections opened", server.metric("postrider_smtp_connections_opened_total").await, "");
+    figure("memory of its own", server.memory() as f64, "MiB");
+}
+
+async fn accept(plan: &Plan) {
+    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let server = Server::start(nowhere);
+    warm_up(&server, plan).await;
+    let (start, cpu) = (Instant::now(), server.cpu());
+    let times = server.send(plan).await;
+    report(&times, start.elapsed(), server.cpu() - cpu);
+}
+
+/// The first request pays for the password, the first messages for the connections.
+async fn warm_up(server: &Server, plan: &Plan) {
+    server.send(&Plan { messages: plan.clients * 10, ..*plan }).await;
+}
+
+fn report(times: &[Duration], took: Duration, cpu: Duration) {
+    let count = times.len() as f64;
+    figure("accepted", count / took.as_secs_f64(), "messages/s");
+    figure("CPU of the server", cpu.as_secs_f64() * 1000.0 / count, "ms/message");
+    figure("answer p50", quantile(times, 0.5), "ms");
+    figure("answer p99", quantile(times, 0.99), "ms");
+}
+
+fn figure(name: &str, value: f64, unit: &str) {
+    println!("{name:<24} {value:>10.3} {unit}");
+}
+
+/// The time at a share of all, in milliseconds.
+fn quantile(sorted: &[Duration], share: f64) -> f64 {
+    sorted[((sorted.len() - 1) as f64 * share) as usize].as_secs_f64() * 1000.0
+}
+
+impl Plan {
+    fn from_args(args: &[String]) -> Plan {
+        let number = |name: &str, default| {
+            let given =
+                args.iter().position(|arg| *arg == format!("--{name}")).and_then(|at| args.get(at + 1));
+            given.map_or(default, |value| value.parse().expect("options take numbers"))
+        };
+        Plan {
+            messages: number("messages", 20_000),
+            clients: number("clients", 64),
+            body: number("body", 4096),
+            domains: number("domains", 1),
+        }
+    }
+}
