@@ -1,0 +1,122 @@
+//! Many applications that send at once, through crashes and restarts of the server.
+
+use super::{Api, Sent, SmtpPeer, eventually};
+use serde_json::json;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+};
+use tokio::{
+    sync::watch,
+    task::{JoinSet, yield_now},
+};
+
+/// Domains that the recipients are spread over.
+const DOMAINS: usize = 5;
+
+/// Senders that go on until they are stopped.
+pub(crate) struct Load {
+    servers: watch::Sender<Option<Api>>,
+    acknowledged: Arc<Mutex<Vec<String>>>,
+    senders: JoinSet<()>,
+}
+
+impl Load {
+    /// Starts the senders; each has one call under way at a time.
+    pub(crate) fn start(senders: usize) -> Load {
+        let servers = watch::Sender::new(None);
+        let acknowledged = Arc::<Mutex<Vec<String>>>::default();
+        let senders =
+            (0..senders).map(|number| send_on(number, servers.subscribe(), acknowledged.clone())).collect();
+        Load { servers, acknowledged, senders }
+    }
+
+    /// Has all calls made to that server from now on.
+    pub(crate) fn use_server(&self, api: Api) {
+        self.servers.send_replace(Some(api));
+    }
+
+    /// Has no calls made until there is a server again.
+    pub(crate) fn no_server(&self) {
+        self.servers.send_replace(None);
+    }
+
+    /// How many messages were acknowledged so far.
+    pub(crate) fn count(&self) -> usize {
+        self.acknowledged.lock().expect("no holder panics").len()
+    }
+
+    /// Waits until so many more are acknowledged.
+    pub(crate) async fn more(&self, count: usize) {
+        let wanted = self.count() + count;
+        eventually(&format!("{count} more acknowledged messages"), async || {
+            let missing = wanted.saturating_sub(self.count());
+            if missing == 0 { Ok(()) } else { Err(format!("{missing} are missing")) }
+        })
+        .await;
+    }
+
+    /// Stops the senders after the calls that are under way, and returns the Message-IDs that were acknowledged.
+    pub(crate) async fn stop(self) -> Vec<String> {
+        let Load { servers, acknowledged, mut senders } = self;
+        drop(servers);
+        while let Some(ended) = senders.join_next().await {
+            ended.expect("a sender does not panic");
+        }
+        let acknowledged = acknowledged.lock().expect("no holder panics");
+        acknowledged.clone()
+    }
+}
+
+async fn send_on(
+    number: usize,
+    mut servers: watch::Receiver<Option<Api>>,
+    acknowledged: Arc<Mutex<Vec<String>>>,
+) {
+    for count in 0_u64.. {
+        // An error here means that the load was stopped.
+        let Ok(server) = servers.wait_for(Option::is_some).await.map(|api| api.clone()) else { return };
+        if servers.has_changed().is_err() {
+            return;
+        }
+        let request = json!({
+            "To": [{"Address": format!("s{number}-{count}x@d{}.example", number % DOMAINS)}],
+            "Subject": format!("{count} of {number}"),
+            "Text": format!("{}\n", "some text ".repeat(count as usize % 400)),
+        });
+        match server.as_ref().expect("it was waited for").call("Send", &request).await {
+            Ok(answer) if answer.status == 200 => {
+                let sent: Sent = serde_json::from_slice(&answer.body).expect("the result of Send");
+                acknowledged.lock().expect("no holder panics").push(sent.message_id);
+            }
+            Ok(answer) => assert_eq!(answer.status, 503, "{}", answer.text()),
+            // The server is gone; nothing was promised.
+            Err(_) => {}
+        }
+        yield_now().await;
+    }
+}
+
+/// Waits until every acknowledged message was delivered at least once.
+pub(crate) async fn all_delivered(acknowledged: &[String], peer: &SmtpPeer) {
+    eventually("every acknowledged message to be delivered", async || {
+        let mut counts = BTreeMap::<String, usize>::new();
+        peer.inspect(|all| {
+            for delivery in all {
+                *counts.entry(delivery.message_id()).or_default() += 1;
+            }
+        });
+        let lost: BTreeSet<_> = acknowledged.iter().filter(|id| !counts.contains_key(*id)).collect();
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let twice = counts.values().filter(|count| **count > 1).count();
+        let some: Vec<_> = lost.iter().take(5).collect();
+        Err(format!(
+            "{} of {} are missing, such as {some:?}; {twice} came more than once",
+            lost.len(),
+            acknowledged.len()
+        ))
+    })
+    .await;
+}

@@ -1,0 +1,75 @@
+//! A client that says exactly what a test tells it to.
+
+use super::PATIENCE;
+use std::net::SocketAddr;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::TcpStream,
+    time::timeout,
+};
+
+pub(crate) struct SmtpClient {
+    stream: BufReader<TcpStream>,
+}
+
+impl SmtpClient {
+    /// Connects, and checks that it is greeted.
+    pub(crate) async fn connect(address: SocketAddr) -> SmtpClient {
+        let stream = TcpStream::connect(address).await.expect("the SMTP port takes connections");
+        let mut client = SmtpClient { stream: BufReader::new(stream) };
+        let greeting = client.reply().await;
+        assert!(greeting.starts_with("220 "), "greeting: {greeting}");
+        client
+    }
+
+    /// Connects, and says EHLO.
+    pub(crate) async fn ready(address: SocketAddr) -> SmtpClient {
+        let mut client = SmtpClient::connect(address).await;
+        client.expect("EHLO client.example", "250").await;
+        client
+    }
+
+    pub(crate) async fn write(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.expect("the server reads");
+    }
+
+    /// One whole reply, its lines joined by `\n`; empty when the server closed the connection.
+    pub(crate) async fn reply(&mut self) -> String {
+        let mut reply = String::new();
+        loop {
+            let mut line = String::new();
+            let read = timeout(PATIENCE, self.stream.read_line(&mut line)).await.expect("the server answers");
+            if !matches!(read, Ok(1..)) {
+                return reply;
+            }
+            assert!(line.ends_with("\r\n"), "a reply line ends in CR LF: {line:?}");
+            let line = line.trim_end();
+            reply.push_str(line);
+            if line.as_bytes().get(3) != Some(&b'-') {
+                return reply;
+            }
+            reply.push('\n');
+        }
+    }
+
+    pub(crate) async fn command(&mut self, line: &str) -> String {
+        self.write(format!("{line}\r\n").as_bytes()).await;
+        self.reply().await
+    }
+
+    /// Sends a command, and checks the start of the reply.
+    pub(crate) async fn expect(&mut self, line: &str, start: &str) -> String {
+        let reply = self.command(line).await;
+        assert!(reply.starts_with(start), "{line} is answered with {start}..., not {reply:?}");
+        reply
+    }
+
+    /// Everything before the content of a message.
+    pub(crate) async fn envelope(&mut self, from: &str, to: &[&str]) {
+        self.expect(&format!("MAIL FROM:<{from}>"), "250").await;
+        for to in to {
+            self.expect(&format!("RCPT TO:<{to}>"), "250").await;
+        }
+        self.expect("DATA", "354").await;
+    }
+}
