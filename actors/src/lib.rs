@@ -32,7 +32,7 @@ use std::{num::NonZero, sync::Arc, time::Duration};
 use store::{Store, Writer};
 use store_writer::WriterHints;
 use supervisor::{Placement, Shutdown, Snapshot, Supervisor, SupervisorDeps};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 /// What the actors are given.
 pub struct Options {
@@ -126,12 +126,12 @@ pub fn start(store: Store, writer: Writer, options: Options) -> Handles {
         hints: hints.urls,
         metrics: metrics.clone(),
     });
-    let address = Arc::default();
+    let (address, suppressions_address) = watch::channel(None);
     let suppressions = suppressions::SuppressionDeps {
         writer: writer.clone(),
         clock: clock.clone(),
         metrics: metrics.clone(),
-        address: Arc::clone(&address),
+        address: Arc::new(address),
     };
     let janitor = janitor::JanitorDeps {
         store: store.clone(),
@@ -152,7 +152,14 @@ pub fn start(store: Store, writer: Writer, options: Options) -> Handles {
         Placement::Here => Supervisor::new(deps).start(),
         Placement::On(arbiters) => Supervisor::start_in_arbiter(&arbiters[0], move |_| Supervisor::new(deps)),
     };
-    Handles { store, writer, suppressions: Suppressions::new(address), clock, router, supervisor }
+    Handles {
+        store,
+        writer,
+        suppressions: Suppressions::new(suppressions_address),
+        clock,
+        router,
+        supervisor,
+    }
 }
 
 impl Handles {

@@ -106,7 +106,8 @@ impl Metrics {
                 "Transactions on a connection that had served one before.",
             )?,
             connections_open: gauge("postrider_smtp_connections_open", "Outgoing connections open now.")?,
-            messages_in_flight: gauge("postrider_queue_in_flight", "Messages being delivered now.")?,
+            // Shown as a state of postrider_queue_messages.
+            messages_in_flight: IntGauge::new("in_flight", "Messages being delivered or settled now.")?,
             retired: counters(
                 "postrider_messages_retired_total",
                 "Messages that left the queue.",

@@ -278,6 +278,8 @@ struct WriterActor {
     metrics: Metrics,
     batch: Vec<Write>,
     batch_bytes: usize,
+    /// The latest commit failed.
+    failing: bool,
     /// Closes when the actor goes, however it goes.
     _alive: watch::Sender<()>,
 }
@@ -290,7 +292,16 @@ impl WriterActor {
         metrics: Metrics,
         alive: watch::Sender<()>,
     ) -> WriterActor {
-        WriterActor { writer, limits, hints, metrics, batch: Vec::new(), batch_bytes: 0, _alive: alive }
+        WriterActor {
+            writer,
+            limits,
+            hints,
+            metrics,
+            batch: Vec::new(),
+            batch_bytes: 0,
+            failing: false,
+            _alive: alive,
+        }
     }
 
     fn commit(&mut self) {
@@ -305,6 +316,9 @@ impl WriterActor {
         self.metrics.commit_changes.observe(batch.len() as f64);
         match committed {
             Ok(committed) => {
+                if std::mem::take(&mut self.failing) {
+                    tracing::info!("changes can be stored again");
+                }
                 for (write, result) in batch.into_iter().zip(committed.results) {
                     // Nobody listens when the client hung up; the change is made all the same.
                     let _ = write.reply.send(result.map_err(WriteError::Refused));
@@ -313,7 +327,10 @@ impl WriterActor {
                 self.hints.urls.give(committed.touched.urls);
             }
             Err(error) => {
-                tracing::error!(%error, changes = batch.len(), "nothing could be stored");
+                // Once, and not for every batch of a disk that stays full.
+                if !std::mem::replace(&mut self.failing, true) {
+                    tracing::error!(%error, changes = batch.len(), "nothing can be stored");
+                }
                 self.metrics.commit_failures.inc();
                 let error = Arc::new(error);
                 for write in batch {

@@ -212,7 +212,7 @@ impl Supervisor {
                 let deps = self.deps.suppressions.clone();
                 let address = deps.address.clone();
                 let actor = placement.start(child.kind(), move || SuppressionActor::new(deps, exit));
-                address.store(Some(Arc::new(actor.clone())));
+                address.send_replace(Some(actor.clone()));
                 self.suppressions = Some((generation, actor));
             }
             ChildId::Janitor => {
@@ -445,7 +445,7 @@ impl Handler<Stop> for Supervisor {
             actor.do_send(Stop);
         }
         if let Some((_, actor)) = self.suppressions.take() {
-            self.deps.suppressions.address.store(None);
+            self.deps.suppressions.address.send_replace(None);
             actor.do_send(Stop);
         }
         if let Some((_, actor)) = self.janitor.take() {

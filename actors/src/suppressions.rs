@@ -6,10 +6,10 @@ use crate::{
     exit::{ExitNotice, Stop},
 };
 use actix::{Actor, ActorContext, Addr, Context, Handler, Message, ResponseFuture};
-use arc_swap::ArcSwapOption;
 use mail::{AccountId, Address, BaseAddress, SuppressionId};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use store::{NewSuppression, records::SuppressionSource};
+use tokio::{sync::watch, time::timeout};
 
 /// Put an address on a list.
 #[derive(Message)]
@@ -35,17 +35,20 @@ pub(crate) struct SuppressionDeps {
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     /// Where the actor lives now; it changes when it is made anew.
-    pub(crate) address: Arc<ArcSwapOption<Addr<SuppressionActor>>>,
+    pub(crate) address: Arc<watch::Sender<Option<Addr<SuppressionActor>>>>,
 }
+
+/// How long a caller waits for an actor that is being made anew.
+const RESTART_WAIT: Duration = Duration::from_secs(5);
 
 /// The way to change suppression lists by hand. Reading needs no actor: see `store::View::suppression`.
 #[derive(Clone)]
 pub struct Suppressions {
-    address: Arc<ArcSwapOption<Addr<SuppressionActor>>>,
+    address: watch::Receiver<Option<Addr<SuppressionActor>>>,
 }
 
 impl Suppressions {
-    pub(crate) fn new(address: Arc<ArcSwapOption<Addr<SuppressionActor>>>) -> Suppressions {
+    pub(crate) fn new(address: watch::Receiver<Option<Addr<SuppressionActor>>>) -> Suppressions {
         Suppressions { address }
     }
 
@@ -60,7 +63,11 @@ impl Suppressions {
         reason: String,
         source: SuppressionSource,
     ) -> Result<SuppressionId, WriteError> {
-        self.actor()?.send(Add { account, address, reason, source }).await.map_err(|_| WriteError::Stopped)?
+        self.actor()
+            .await?
+            .send(Add { account, address, reason, source })
+            .await
+            .map_err(|_| WriteError::Stopped)?
     }
 
     /// Takes an address off an account's list.
@@ -69,11 +76,14 @@ impl Suppressions {
     /// `Refused(NotFound)` when its base address is not there.
     pub async fn remove(&self, account: AccountId, address: &Address) -> Result<(), WriteError> {
         let address = BaseAddress::of(address);
-        self.actor()?.send(Remove { account, address }).await.map_err(|_| WriteError::Stopped)?
+        self.actor().await?.send(Remove { account, address }).await.map_err(|_| WriteError::Stopped)?
     }
 
-    fn actor(&self) -> Result<Arc<Addr<SuppressionActor>>, WriteError> {
-        self.address.load_full().ok_or(WriteError::Stopped)
+    async fn actor(&self) -> Result<Addr<SuppressionActor>, WriteError> {
+        let mut address = self.address.clone();
+        let there = timeout(RESTART_WAIT, address.wait_for(Option::is_some)).await;
+        let there = there.map_err(|_| WriteError::Stopped)?.map_err(|_| WriteError::Stopped)?;
+        there.clone().ok_or(WriteError::Stopped)
     }
 }
 

@@ -152,8 +152,16 @@ fn refresh(app: &App, gauges: &Gauges) -> Result<(), StoreError> {
     })?;
     let (used, size) = store.map_usage()?;
     let set = |gauge: &IntGauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
-    set(&gauges.queue.with_label_values(&["scheduled"]), totals.queued.saturating_sub(totals.held));
-    set(&gauges.queue.with_label_values(&["held"]), totals.held);
+    // In flight come first: a message counts once.
+    let in_flight = u64::try_from(app.metrics.messages_in_flight.get()).unwrap_or(0).min(totals.queued);
+    let waiting = totals.queued - in_flight;
+    let held = totals.held.min(waiting);
+    let deferred = totals.deferred.min(waiting - held);
+    for (state, count) in
+        [("in_flight", in_flight), ("held", held), ("deferred", deferred), ("due", waiting - held - deferred)]
+    {
+        set(&gauges.queue.with_label_values(&[state]), count);
+    }
     set(&gauges.oldest_due, due);
     set(&gauges.hooks, totals.hooks);
     set(&gauges.oldest_hook, hook);

@@ -131,7 +131,7 @@ mod tests {
         for name in [
             "postrider_build_info{",
             "postrider_store_map_bytes{part=\"used\"}",
-            "postrider_queue_in_flight 0",
+            "postrider_queue_messages{state=\"in_flight\"} 0",
         ] {
             assert!(metrics.body.contains(name), "{name}");
         }

@@ -51,9 +51,14 @@ impl ContentFiles {
         File::open(&self.dir)?.sync_all()
     }
 
-    pub(crate) fn read(&self, name: [u8; 16]) -> Result<Bytes, StoreError> {
+    /// `None` when it is gone: a commit after the caller's snapshot may have let go of it.
+    pub(crate) fn read(&self, name: [u8; 16]) -> Result<Option<Bytes>, StoreError> {
         let path = self.path(name);
-        fs::read(&path).map(Bytes::from).map_err(|error| StoreError::file(path, error))
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes.into())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StoreError::file(path, error)),
+        }
     }
 
     /// Removes files that nothing refers to any more. Failing is harmless: the next start tries again.

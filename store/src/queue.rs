@@ -11,6 +11,7 @@ use crate::{
     txn::{Outcome, Txn},
 };
 use mail::{BaseAddress, QueueId, Timestamp};
+use std::time::Duration;
 
 impl Txn<'_> {
     pub(crate) fn accept(&mut self, submission: &Submission) -> Outcome<Applied> {
@@ -44,6 +45,7 @@ impl Txn<'_> {
             self.tables.from_ids.put(&mut self.rw, &(record.account, from_id.key().into()), &id)?;
         }
         self.log_event(record.account, &event(&record, id, EventKind::Queued, record.queued))?;
+        self.counters.deferred += u64::from(is_deferred(&record));
         if !record.hold {
             self.tables.queue_due.insert(&mut self.rw, &due_key(&record, id))?;
             self.touched.destinations.insert(record.destination);
@@ -74,7 +76,9 @@ impl Txn<'_> {
         let result = settlement.attempt.as_ref().map(|attempt| &attempt.result);
         match &settlement.decision {
             Decision::Retry(at) => {
-                record.next_attempt = *at;
+                self.counters.deferred += u64::from(!is_deferred(&record));
+                // Later than its acceptance, whatever the clock did: is_deferred must stay true.
+                record.next_attempt = (*at).max(record.queued.after(Duration::from_millis(1)));
                 let mut delayed = event(&record, id, EventKind::Delayed, now);
                 describe(&mut delayed, result);
                 self.tell(&mut record, delayed)?;
@@ -121,6 +125,7 @@ impl Txn<'_> {
         let now = event.time;
         self.tell(&mut record, event)?;
         self.tables.queue.delete(&mut self.rw, &id)?;
+        self.counters.deferred = self.counters.deferred.saturating_sub(u64::from(is_deferred(&record)));
         if !record.hold {
             self.tables.queue_due.remove(&mut self.rw, due)?;
         }
@@ -213,6 +218,11 @@ fn queue_record(submission: &Submission, recipient: &NewRecipient, content: mail
         smtputf8: submission.smtputf8,
         last_hook: None,
     }
+}
+
+/// Whether it waits, or waited, for another time than that of its acceptance.
+fn is_deferred(record: &QueueRecord) -> bool {
+    record.next_attempt > record.queued
 }
 
 fn due_key(record: &QueueRecord, id: QueueId) -> DueKey {

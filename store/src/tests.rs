@@ -186,11 +186,13 @@ fn a_message_goes_through_the_queue_into_history_and_leaves_no_content() {
     let later = NOW.after(Duration::from_secs(450));
     f.settle(id, Some(refused(451, "later")), Decision::Retry(later));
     assert_eq!(f.due(NOW), []);
+    assert_eq!(f.store.read(|view| view.totals()).unwrap().deferred, 1);
     assert_eq!(f.store.read(|view| view.next_message_due("remote.example", None)).unwrap(), Some(later));
     assert_eq!(f.due(later), [QueueId(id)]);
 
     f.settle(id, Some(delivered()), Decision::Delivered);
     assert_eq!(f.due(Timestamp::MAX), []);
+    assert_eq!(f.store.read(|view| view.totals()).unwrap().deferred, 0);
     let retired = f.store.read(|view| view.retired_message(QueueId(id))).unwrap().unwrap();
     assert_eq!(retired.outcome, MessageOutcome::Delivered);
     assert_eq!(retired.message.attempts.len(), 2);

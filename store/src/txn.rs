@@ -6,7 +6,7 @@ use crate::{
     records::AccountRecord,
     tables::Tables,
 };
-use heed::RwTxn;
+use heed::{RoTxn, RwTxn};
 use mail::AccountId;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -14,7 +14,7 @@ use std::{
     rc::Rc,
 };
 
-/// The last id given out, for every kind of id.
+/// The last id given out, for every kind of id, and what is counted as it changes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Counters {
     pub(crate) queue: u64,
@@ -24,6 +24,8 @@ pub(crate) struct Counters {
     pub(crate) suppression: u64,
     pub(crate) mailbox: u32,
     pub(crate) account: u32,
+    /// Not an id: messages of the queue that wait for a later time than that of their acceptance.
+    pub(crate) deferred: u64,
 }
 
 /// What a commit touched: hints for those who do the work.
@@ -35,6 +37,15 @@ pub struct Touched {
     pub urls: BTreeSet<String>,
     /// Domains or accounts changed.
     pub directory: bool,
+}
+
+impl Counters {
+    pub(crate) fn read(txn: &RoTxn<'_>, tables: &Tables) -> Result<Counters, StoreError> {
+        match tables.meta.get(txn, COUNTERS)? {
+            Some(bytes) => postcard::from_bytes(bytes).map_err(|_| StoreError::Damaged { table: "meta" }),
+            None => Ok(Counters::default()),
+        }
+    }
 }
 
 pub(crate) const COUNTERS: &str = "counters";
@@ -55,10 +66,7 @@ pub(crate) type Outcome<T> = Result<Result<T, Refusal>, StoreError>;
 
 impl<'e> Txn<'e> {
     pub(crate) fn new(rw: RwTxn<'e>, tables: &'e Tables) -> Result<Txn<'e>, StoreError> {
-        let counters = match tables.meta.get(&rw, COUNTERS)? {
-            Some(bytes) => postcard::from_bytes(bytes).map_err(|_| StoreError::Damaged { table: "meta" })?,
-            None => Counters::default(),
-        };
+        let counters = Counters::read(&rw, tables)?;
         Ok(Txn {
             rw,
             tables,

@@ -9,6 +9,7 @@ use crate::{
         RetiredRecord, SuppressionRecord,
     },
     tables::Tables,
+    txn::Counters,
 };
 use bytes::Bytes;
 use heed::RoTxn;
@@ -75,7 +76,7 @@ impl View<'_> {
     pub fn content(&self, id: ContentId) -> Result<Option<Bytes>, StoreError> {
         match self.tables.contents.get(&self.txn, &id)? {
             Some(ContentRecord::Inline(bytes)) => Ok(Some(bytes)),
-            Some(ContentRecord::File { name, .. }) => self.files.read(name).map(Some),
+            Some(ContentRecord::File { name, .. }) => self.files.read(name),
             None => Ok(None),
         }
     }
@@ -221,6 +222,7 @@ impl View<'_> {
         let queued = self.tables.queue.len(&self.txn)?;
         Ok(Totals {
             queued,
+            deferred: Counters::read(&self.txn, self.tables)?.deferred,
             held: queued.saturating_sub(self.tables.queue_due.len(&self.txn)?),
             retired: self.tables.retired.len(&self.txn)?,
             hooks: self.tables.hooks.len(&self.txn)?,
@@ -239,6 +241,8 @@ pub struct Totals {
     pub queued: u64,
     /// Of these, held.
     pub held: u64,
+    /// Of these, put off: by a deferral, or by a FutureRelease.
+    pub deferred: u64,
     /// Messages in history.
     pub retired: u64,
     /// Pending hooks.

@@ -137,6 +137,8 @@ pub(crate) struct DeliveryActor {
     timer: Option<(Instant, SpawnHandle)>,
     idle_since: Instant,
     draining: bool,
+    /// More may be due than was read: too much was taken up.
+    throttled: bool,
     exit: ExitNotice,
 }
 
@@ -154,6 +156,7 @@ impl DeliveryActor {
             timer: None,
             idle_since: Instant::now(),
             draining: false,
+            throttled: false,
             exit,
         }
     }
@@ -165,6 +168,7 @@ impl DeliveryActor {
             && let Err(error) = self.start_due(ctx)
         {
             tracing::error!(destination = self.destination, %error, "the queue cannot be read");
+            ctx.notify_later(Wake, Duration::from_secs(1));
         }
         if self.is_idle() {
             if self.draining {
@@ -179,8 +183,12 @@ impl DeliveryActor {
 
     fn start_due(&mut self, ctx: &mut Context<Self>) -> Result<(), StoreError> {
         while self.running < self.pace.limit() && self.pace.paused_until(Instant::now()).is_none() {
-            if self.ready.is_empty() && !self.refill()? {
-                return Ok(());
+            if self.ready.is_empty() {
+                // Messages that need no connection, being suppressed, are bounded by what is not settled yet.
+                self.throttled = self.claimed.len() >= self.deps.options.due_batch_max;
+                if self.throttled || !self.refill()? {
+                    return Ok(());
+                }
             }
             let deps = self.deps.clone();
             match deps.store.read(|view| self.take(view))? {
@@ -209,23 +217,28 @@ impl DeliveryActor {
 
     /// Takes the next message, and those that can go with it.
     fn take(&mut self, view: &View<'_>) -> Result<Taken, StoreError> {
-        let Some(id) = self.ready.pop_front() else { return Ok(Taken::Nothing) };
+        // What cannot be read stays in front, to be tried again.
+        let Some(&id) = self.ready.front() else { return Ok(Taken::Nothing) };
         // It may have been cancelled, held or put off since it was read.
         let now = self.deps.clock.now();
         let fresh = view.message(id)?.filter(|message| !message.hold && message.next_attempt <= now);
         let Some(first) = fresh else {
+            self.ready.pop_front();
             self.claimed.remove(&id);
             return Ok(Taken::Nothing);
         };
-        if view.suppression(first.account, &first.recipient)?.is_some() {
-            return Ok(Taken::Suppressed(id));
-        }
-        let Some(content) = view.content(first.content)? else {
-            return Ok(Taken::Broken(id, Box::new(first)));
+        let suppressed = view.suppression(first.account, &first.recipient)?.is_some();
+        let content = if suppressed { None } else { view.content(first.content)? };
+        self.ready.pop_front();
+        let content = match content {
+            Some(content) => content,
+            None if suppressed => return Ok(Taken::Suppressed(id)),
+            None => return Ok(Taken::Broken(id, Box::new(first))),
         };
         let mut messages = vec![(id, first)];
+        // One that cannot be read goes alone, and is heard of then.
         while messages.len() < self.deps.options.recipients_max
-            && let Some(companion) = self.companion(view, &messages[0].1)?
+            && let Ok(Some(companion)) = self.companion(view, &messages[0].1)
         {
             messages.push(companion);
         }
@@ -425,7 +438,8 @@ async fn settle(deps: Arc<Deps>, settlements: Vec<Settlement>, claim: Claim) {
             Ok(suppressed) => break suppressed,
             Err(crate::WriteError::Stopped) => return,
             Err(error) => {
-                tracing::error!(%error, messages = settlements.len(), "outcomes cannot be stored; trying again");
+                // The writer says aloud that nothing can be stored.
+                tracing::debug!(%error, message.id = %settlements[0].id, "an outcome cannot be stored; trying again");
             }
         }
         tokio::time::sleep(wait).await;
@@ -529,7 +543,7 @@ impl Handler<Released> for DeliveryActor {
             self.claimed.remove(&id);
         }
         // The timer must know of a retry; while others run or wait, theirs sets it.
-        if self.is_idle() {
+        if self.is_idle() || self.throttled {
             self.advance(ctx);
         }
     }

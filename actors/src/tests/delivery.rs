@@ -199,3 +199,40 @@ fn concurrency_to_a_destination_is_bounded_and_grows() {
         assert!((3..=20).contains(&peer.connections()), "{}", peer.connections());
     });
 }
+
+#[test]
+fn a_backlog_of_suppressed_messages_is_worked_off_without_a_connection() {
+    run(async {
+        let peer = Peer::default();
+        let f = Fixture::new(peer.clone(), Receiver::default());
+        let address = Address::parse("friend@remote.example").unwrap();
+        f.handles
+            .suppressions
+            .add(ACCOUNT, address, "asked to".into(), SuppressionSource::Manual)
+            .await
+            .unwrap();
+        let recipients = vec!["friend@remote.example"; 1500];
+        let first = f.send(&recipients).await;
+        for id in first..first + 1500 {
+            assert_eq!(f.retired(id).await.outcome, MessageOutcome::Suppressed);
+        }
+        assert_eq!(peer.connections(), 0);
+    });
+}
+
+#[test]
+fn a_message_whose_content_is_gone_fails_and_holds_up_no_other() {
+    run(async {
+        let f = Fixture::new(Peer::default(), Receiver::default());
+        let mut submission = f.submission(&["friend@remote.example"]);
+        submission.content = f.handles.store.stage([1; 16], vec![b'x'; 1 << 20].into()).unwrap();
+        submission.future_release = Some(f.clock.now().after(MINUTE));
+        let id = f.handles.writer.accept(submission).await.unwrap().start;
+        for file in std::fs::read_dir(f.handles.store.path().join("content")).unwrap() {
+            std::fs::remove_file(file.unwrap().path()).unwrap();
+        }
+        assert!(matches!(f.retired(id).await.outcome, MessageOutcome::Failed { verdict: None, .. }));
+        let next = f.send(&["friend@remote.example"]).await;
+        assert_eq!(f.retired(next).await.outcome, MessageOutcome::Delivered);
+    });
+}

@@ -245,7 +245,7 @@ async fn settle(deps: &Deps, settlement: HookSettlement) {
         if matches!(error, crate::WriteError::Stopped) {
             return;
         }
-        tracing::error!(%error, hook.id = %settlement.id, "the result of a webhook call cannot be stored; trying again");
+        tracing::debug!(%error, hook.id = %settlement.id, "the result of a webhook call cannot be stored; trying again");
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(Duration::from_secs(10));
     }

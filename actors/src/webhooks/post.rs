@@ -2,7 +2,7 @@
 
 use super::{AddressGuard, HookRequest};
 use futures_util::future::LocalBoxFuture;
-use hickory_resolver::TokioResolver;
+use hickory_resolver::{TokioResolver, config::ResolverConfig};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::{
     error::Error,
@@ -68,14 +68,13 @@ impl HttpPoster {
     /// `timeout` is for a whole call; of an answer `answer_max` bytes are kept.
     ///
     /// # Errors
-    /// When the system's resolver settings or certificates cannot be read.
+    /// When the HTTP client cannot be set up, as without readable certificates.
     pub fn new(
         guard: AddressGuard,
         timeout: Duration,
         answer_max: usize,
     ) -> Result<HttpPoster, Box<dyn Error>> {
-        let resolver =
-            GuardedResolver { resolver: TokioResolver::builder_tokio()?.build()?, guard: guard.clone() };
+        let resolver = GuardedResolver { resolver: resolver()?, guard: guard.clone() };
         let client = reqwest::Client::builder()
             .dns_resolver(Arc::new(resolver))
             .redirect(reqwest::redirect::Policy::none())
@@ -125,6 +124,15 @@ impl Poster for HttpPoster {
     fn post(&self, request: HookRequest) -> LocalBoxFuture<'_, Result<HookAnswer, HookError>> {
         Box::pin(self.call(request))
     }
+}
+
+/// The system's name servers; on a machine without any, the hosts file alone.
+fn resolver() -> Result<TokioResolver, Box<dyn Error>> {
+    let builder = TokioResolver::builder_tokio().unwrap_or_else(|error| {
+        tracing::warn!(%error, "no name server is known; only names in the hosts file can be called by webhooks");
+        TokioResolver::builder_with_config(ResolverConfig::from_name_servers(Vec::new()), Default::default())
+    });
+    Ok(builder.build()?)
 }
 
 /// Resolves names and leaves out addresses that may not be called, so that what is checked is what is dialled.
