@@ -1,6 +1,6 @@
 //! What is a call, and what is none.
 
-use crate::harness::{Answer, Multipart, PASSWORD, Server, USER, message, urlencoded};
+use crate::harness::{Answer, FilePart, Multipart, PASSWORD, Server, USER, message, urlencoded};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -71,6 +71,14 @@ async fn a_malformed_call_is_a_protocol_error() {
         }),
         ("a multipart that is none", &multipart, b"hello".to_vec()),
         ("a multipart without request", &multipart, Multipart::default().text("other", &good).body()),
+        (
+            "a file in a misspelt field",
+            &multipart,
+            Multipart::default()
+                .text("request", &good)
+                .file(FilePart { field: "attachedFile", name: Some("x"), ..FilePart::default() })
+                .body(),
+        ),
         ("another kind of multipart", "multipart/mixed; boundary=x", b"--x\r\n\r\n--x--\r\n".to_vec()),
         ("UTF-8 that is none", FORM, b"request=%7B%22Subject%22%3A%22%FF%22%7D".to_vec()),
         ("deep nesting", FORM, form(&[("request", &format!("{{\"To\": {}", "[".repeat(10_000)))])),
@@ -98,6 +106,7 @@ async fn unusual_but_correct_forms_are_calls() {
         ("capitals", "Application/X-WWW-Form-URLEncoded", urlencoded(&[("request", &good)])),
         ("plus for space", FORM, urlencoded(&[("request", &good)]).replace("%20", "+")),
         ("space around", FORM, urlencoded(&[("request", &format!(" \r\n{good}\n"))])),
+        ("more fields", FORM, urlencoded(&[("utf8", "✓"), ("request", &good), ("submit", "Send")])),
     ];
     for (what, content_type, body) in cases {
         let request = server

@@ -1,21 +1,18 @@
 //! Who calls: HTTP basic authentication (RFC 7617) of accounts.
 
+mod comparisons;
+
 use crate::password::{Password, hash_password};
 use actix_web::http::header::HeaderValue;
 use aws_lc_rs::hmac;
 use base64::{Engine, prelude::BASE64_STANDARD};
+use comparisons::{Comparisons, Digest};
 use config::Limits;
-use mail::{AccountId, Address};
-use moka::sync::Cache;
+use mail::Address;
 use prometheus::IntCounter;
 use std::sync::Arc;
 use store::{Directory, DirectoryAccount, records::AddressPattern};
-use tokio::sync::Semaphore;
 
-/// Passwords compared at a time: each takes a processor and 19 MiB.
-const VERIFICATIONS_MAX: usize = 3;
-/// Callers that may wait for their turn before others hear that the server is busy.
-const WAITING_MAX: usize = 512;
 /// The most octets of the header.
 const HEADER_MAX: usize = 4_096;
 
@@ -47,31 +44,23 @@ pub(super) enum AuthError {
     Failed,
 }
 
-/// Checks credentials. Those that were right lately are remembered, as comparing them is slow on purpose.
+/// Checks credentials.
 pub(super) struct Logins {
-    /// Keyed digests of accounts with their hash and password, so that a changed password is not found.
-    known: Cache<[u8; 32], ()>,
+    comparisons: Comparisons,
     key: hmac::Key,
-    verifying: Semaphore,
-    waiting: Semaphore,
-    /// Compared for users who do not exist, so that time does not tell.
+    /// Compared for users who do not exist, so that time does not tell. The hash of what nobody knows: a right
+    /// password would be remembered.
     nobody: String,
-    /// Comparisons made.
-    comparisons: IntCounter,
 }
 
 impl Logins {
+    /// Counts the passwords compared in `comparisons`.
     pub(super) fn new(limits: &Limits, comparisons: IntCounter) -> Logins {
+        let random = BASE64_STANDARD.encode(rand::random::<[u8; 32]>());
         Logins {
-            known: Cache::builder()
-                .max_capacity(limits.login_cache_entries)
-                .time_to_live(limits.login_cache_ttl)
-                .build(),
+            comparisons: Comparisons::new(limits, comparisons),
             key: hmac::Key::new(hmac::HMAC_SHA256, &rand::random::<[u8; 32]>()),
-            verifying: Semaphore::new(VERIFICATIONS_MAX),
-            waiting: Semaphore::new(WAITING_MAX),
-            nobody: hash_password("nobody").expect("the text is a password"),
-            comparisons,
+            nobody: hash_password(&random).expect("the text is a password"),
         }
     }
 
@@ -85,45 +74,21 @@ impl Logins {
         let (user, password) = credentials(header).ok_or(AuthError::Wrong)?;
         let login = find(directory, &user).filter(|login| !login.account.record.disabled);
         let hash = login.as_ref().map_or(&self.nobody, |login| &login.account.record.password_hash);
-        let account = login.as_ref().map_or(AccountId::default(), |login| login.account.id);
-        let digest = self.digest(account, hash, &password);
-        if self.known.contains_key(&digest) {
-            return login.ok_or(AuthError::Wrong);
-        }
-        let right = self.verify(digest, hash, password).await?;
-        match login {
-            Some(login) if right => {
-                self.known.insert(digest, ());
-                Ok(login)
-            }
-            _ => Err(AuthError::Wrong),
-        }
+        let digest = self.digest(&user, hash, &password);
+        let right = self.comparisons.is_right(digest, hash, &password).await?;
+        login.filter(|_| right).ok_or(AuthError::Wrong)
     }
 
-    /// Compares off the reactor, few at a time. Whoever waited looks first whether somebody with the same
-    /// credentials was done meanwhile: many clients that start at once cost a few comparisons, not one each.
-    async fn verify(&self, digest: [u8; 32], hash: &str, password: Password) -> Result<bool, AuthError> {
-        let waiting = self.waiting.try_acquire().map_err(|_| AuthError::Busy)?;
-        let _verifying = self.verifying.acquire().await.map_err(|_| AuthError::Failed)?;
-        drop(waiting);
-        if self.known.contains_key(&digest) {
-            return Ok(true);
-        }
-        self.comparisons.inc();
-        let hash = hash.to_owned();
-        actix_web::web::block(move || password.matches(&hash)).await.map_err(|error| {
-            tracing::error!(%error, "a password could not be compared");
-            AuthError::Failed
-        })
-    }
-
-    fn digest(&self, account: AccountId, hash: &str, password: &Password) -> [u8; 32] {
+    /// Has the hash, so that a changed password is not found, and the user as given, so that those who do not exist
+    /// share no more than those who do.
+    fn digest(&self, user: &str, hash: &str, password: &Password) -> Digest {
         let mut context = hmac::Context::with_key(&self.key);
-        context.update(&account.0.to_be_bytes());
-        context.update(&(hash.len() as u64).to_be_bytes());
-        context.update(hash.as_bytes());
+        for text in [user, hash] {
+            context.update(&(text.len() as u64).to_be_bytes());
+            context.update(text.as_bytes());
+        }
         context.update(password.as_bytes());
-        let mut digest = [0; 32];
+        let mut digest = Digest::default();
         digest.copy_from_slice(context.sign().as_ref());
         digest
     }
@@ -163,14 +128,15 @@ mod tests {
     use super::*;
     use crate::http::testing::{TestServer, basic};
 
-    fn logins(server: &TestServer) -> Logins {
-        Logins::new(&server.app.settings.limits, IntCounter::new("comparisons", "x").unwrap())
+    fn logins(server: &TestServer) -> (Logins, IntCounter) {
+        let comparisons = IntCounter::new("comparisons", "x").unwrap();
+        (Logins::new(&server.app.settings.limits, comparisons.clone()), comparisons)
     }
 
     #[actix_web::test]
     async fn only_an_address_of_the_account_with_its_password_logs_in() {
         let server = TestServer::start().await;
-        let logins = logins(&server);
+        let (logins, _) = logins(&server);
         let directory = server.app.handles.store.directory();
         for (user, password, expected) in [
             ("rider@localhost", "te\u{301}st", Ok("rider@localhost")),
@@ -192,7 +158,7 @@ mod tests {
     #[actix_web::test]
     async fn what_is_no_basic_header_is_a_wrong_login() {
         let server = TestServer::start().await;
-        let logins = logins(&server);
+        let (logins, _) = logins(&server);
         let directory = server.app.handles.store.directory();
         for header in ["", "Basic", "Basic !", "Bearer abc", "Basic cmlkZXI="] {
             let header = HeaderValue::from_static(header);
@@ -203,31 +169,43 @@ mod tests {
     #[actix_web::test]
     async fn a_right_login_is_remembered_until_the_password_changes() {
         let server = TestServer::start().await;
-        let logins = logins(&server);
+        let (logins, comparisons) = logins(&server);
         let header = basic("rider@localhost", "tést");
         let directory = server.app.handles.store.directory();
-        logins.check(&directory, Some(&header)).await.unwrap();
-        // With no permit left, only what is remembered can succeed.
-        logins.waiting.forget_permits(WAITING_MAX);
-        assert!(logins.check(&directory, Some(&header)).await.is_ok());
-        let wrong = basic("rider@localhost", "wrong");
-        assert_eq!(logins.check(&directory, Some(&wrong)).await.unwrap_err(), AuthError::Busy);
+        for _ in 0..2 {
+            logins.check(&directory, Some(&header)).await.unwrap();
+            assert_eq!(comparisons.get(), 1);
+        }
 
         let mut record = directory.accounts().find(|a| a.record.name == "rider").unwrap().record.clone();
         record.password_hash = hash_password("other").unwrap();
         server.app.handles.writer.put_account(record).await.unwrap();
         let directory = server.app.handles.store.directory();
-        assert_eq!(logins.check(&directory, Some(&header)).await.unwrap_err(), AuthError::Busy);
+        assert_eq!(logins.check(&directory, Some(&header)).await.unwrap_err(), AuthError::Wrong);
+        assert_eq!(comparisons.get(), 2);
     }
 
     #[actix_web::test]
-    async fn many_that_start_at_once_cost_a_few_comparisons() {
+    async fn a_thousand_that_start_at_once_cost_one_comparison() {
         let server = TestServer::start().await;
-        let logins = logins(&server);
+        let (logins, comparisons) = logins(&server);
         let header = basic("rider@localhost", "tést");
         let directory = server.app.handles.store.directory();
-        let all = (0..200).map(|_| logins.check(&directory, Some(&header)));
+        let all = (0..1_000).map(|_| logins.check(&directory, Some(&header)));
         assert!(futures_util::future::join_all(all).await.iter().all(Result::is_ok));
-        assert_eq!(logins.comparisons.get(), VERIFICATIONS_MAX as u64);
+        assert_eq!(comparisons.get(), 1);
+    }
+
+    #[actix_web::test]
+    async fn users_who_do_not_exist_cost_as_many_comparisons_as_those_who_do() {
+        let server = TestServer::start().await;
+        let directory = server.app.handles.store.directory();
+        for users in [["rider@localhost", "other@localhost"], ["no@localhost", "one@localhost"]] {
+            let (logins, comparisons) = logins(&server);
+            let headers = users.map(|user| basic(user, "wrong"));
+            let all = headers.iter().map(|header| logins.check(&directory, Some(header)));
+            assert!(futures_util::future::join_all(all).await.iter().all(Result::is_err));
+            assert_eq!(comparisons.get(), 2, "{users:?}");
+        }
     }
 }

@@ -368,20 +368,27 @@ impl Fields {
                 Some(_) => Err(twice()),
             };
         }
-        let kind = FileKind::of_field(name).ok_or_else(|| unknown_field(name))?;
         let disposition = field.content_disposition();
         let given = disposition.and_then(|disposition| disposition.get_filename());
         let extended = disposition
             .and_then(|disposition| disposition.get_filename_ext())
             .and_then(|name| String::from_utf8(name.value.clone()).ok());
-        let name = extended.or_else(|| given.map(str::to_owned)).unwrap_or_default();
+        let file_name = extended.or_else(|| given.map(str::to_owned));
         // What a browser sends for a field in which no file was chosen.
         if given == Some("") && range.is_empty() {
             return Ok(());
         }
+        let Some(kind) = FileKind::of_field(name) else {
+            return match file_name {
+                // Such as the button of an HTML form.
+                None => Ok(()),
+                // In a misspelt field, it would be missing from the message.
+                Some(_) => Err(unknown_file(name)),
+            };
+        };
         let file = FormFile {
             kind,
-            name,
+            name: file_name.unwrap_or_default(),
             content_type: part_header(field, "content-type")?,
             content_id: part_header(field, "content-id")?,
             data: Bytes::new(),
@@ -408,10 +415,10 @@ fn twice() -> ApiError {
     ApiError::protocol("the field \"request\" is there twice")
 }
 
-fn unknown_field(name: &str) -> ApiError {
-    let name: String = name.chars().take(100).collect();
+fn unknown_file(field: &str) -> ApiError {
+    let field: String = field.chars().take(100).collect();
     ApiError::protocol(format!(
-        "the form has an unknown field {name:?}; known are request, alternativefile, inlinefile and attachedfile"
+        "the form has a file in the unknown field {field:?}; files go into alternativefile, inlinefile and attachedfile"
     ))
 }
 
@@ -437,8 +444,12 @@ fn find_request(form: &[u8]) -> Result<Bytes, ApiError> {
             None => (pair, &pair[..0]),
         };
         let name = decoded(name);
+        if let Some(field) = str::from_utf8(&name).ok().filter(|name| FileKind::of_field(name).is_some()) {
+            let message = format!("the field {field:?} is for files, which need multipart/form-data");
+            return Err(ApiError::protocol(message));
+        }
         if name != b"request" {
-            return Err(unknown_field(&String::from_utf8_lossy(&name)));
+            continue;
         }
         if request.replace(decoded(value)).is_some() {
             return Err(twice());
@@ -507,6 +518,8 @@ mod tests {
             ("request=%7B%22a%22%3A+%22%C3%A9%22%7D", Ok("{\"a\": \"é\"}")),
             ("request={}", Ok("{}")),
             ("&request={}&", Ok("{}")),
+            ("utf8=%E2%9C%93&request={}&submit", Ok("{}")),
+            ("submit=Send", Err(Code::Protocol)),
             ("request=100%25%2", Ok("100%%2")),
             ("request=", Err(Code::Protocol)),
             ("request", Err(Code::Protocol)),
@@ -527,6 +540,8 @@ mod tests {
             part("name=request", "{\"a\": 1}"),
             part("name=inlinefile; filename=x\r\nContent-ID: <id@x>", "two\r\n"),
             part("name=inlinefile; filename=\"\"\r\nContent-Type: application/octet-stream", ""),
+            part("name=submit", "Send"),
+            part("name=picture; filename=\"\"\r\nContent-Type: application/octet-stream", ""),
             part("name=alternativefile", ""),
             "--b--\r\n".into(),
         ]
@@ -548,6 +563,24 @@ mod tests {
                     (FileKind::Alternative, "", "", "", b""),
                 ]
             );
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_file_in_an_unknown_field_is_refused_and_told_the_known_ones() {
+        let (reader, _dir) = reader(100_000, 100);
+        for (headers, data) in [
+            ("name=attachedfiles; filename=x", "data"),
+            ("name=attachedfiles; filename=x", ""),
+            ("name=attachedfiles; filename=\"\"", "data"),
+            ("name=attachedfiles; filename*=UTF-8''%C3%A9", "data"),
+        ] {
+            let body = part("name=request", "{}") + &part(headers, data) + "--b--";
+            let error = read(&reader, MULTIPART, body).await.unwrap_err();
+            assert_eq!(error.code, Code::Protocol, "{headers}");
+            for field in ["\"attachedfiles\"", "alternativefile", "inlinefile", "attachedfile"] {
+                assert!(error.message.contains(field), "{headers}: {}", error.message);
+            }
         }
     }
 
