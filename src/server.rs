@@ -83,12 +83,13 @@ impl Server {
         self.app.handles.writer.died().await;
     }
 
-    /// Stops in the reverse order of starting: listeners, deliveries, the last commit.
+    /// Stops: no more calls and no new attempts, then what runs, then SMTP, to which a localserve delivers
+    /// itself, then the last commit.
     pub async fn stop(self) {
         let grace = self.app.settings.limits.shutdown_grace;
         let http = futures_util::future::join_all(self.http.iter().map(|server| server.stop(true)));
-        futures_util::join!(http, self.smtp.stop(grace));
-        self.app.handles.shutdown(grace).await;
+        futures_util::join!(http, self.app.handles.shutdown(grace));
+        self.smtp.stop(grace).await;
     }
 }
 
@@ -158,6 +159,7 @@ fn actor_options(
             concurrency_start: delivery.concurrency_start,
             concurrency_max: delivery.connections_per_destination_max,
             connections_max: delivery.connections_max,
+            content_bytes_max: size(delivery.content_bytes_max),
             connection_messages_max: u32::try_from(delivery.connection_messages_max).unwrap_or(u32::MAX),
             connection_idle: delivery.connection_idle,
             connection_age_max: delivery.connection_age_max,

@@ -5,7 +5,7 @@
 //! little to do and large when there is much, without a timer.
 
 use crate::{Metrics, hints::Hints};
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use mail::{AccountId, BaseAddress, MsgId, QueueId, SuppressionId};
 use std::{ops::Range, sync::Arc};
 use store::{
@@ -280,6 +280,8 @@ struct WriterActor {
     batch_bytes: usize,
     /// The latest commit failed.
     failing: bool,
+    /// No commit will succeed any more.
+    fatal: bool,
     /// Closes when the actor goes, however it goes.
     _alive: watch::Sender<()>,
 }
@@ -300,6 +302,7 @@ impl WriterActor {
             batch: Vec::new(),
             batch_bytes: 0,
             failing: false,
+            fatal: false,
             _alive: alive,
         }
     }
@@ -332,6 +335,7 @@ impl WriterActor {
                     tracing::error!(%error, changes = batch.len(), "nothing can be stored");
                 }
                 self.metrics.commit_failures.inc();
+                self.fatal = error.is_fatal();
                 let error = Arc::new(error);
                 for write in batch {
                     let _ = write.reply.send(Err(WriteError::Failed(error.clone())));
@@ -369,7 +373,10 @@ impl Handler<Write> for WriterActor {
 impl Handler<Commit> for WriterActor {
     type Result = ();
 
-    fn handle(&mut self, _: Commit, _: &mut Context<Self>) {
+    fn handle(&mut self, _: Commit, ctx: &mut Context<Self>) {
         self.commit();
+        if self.fatal {
+            ctx.stop();
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! `[delivery]`: how mail goes out.
 
-use crate::source::{Section, address};
+use crate::{
+    size::{GIB, MIB},
+    source::{Section, address},
+};
 use std::{net::IpAddr, time::Duration};
 
 /// How mail goes out.
@@ -14,6 +17,8 @@ pub struct Delivery {
     pub connections_per_destination_max: usize,
     /// Connections to all destinations together.
     pub connections_max: usize,
+    /// Bytes of the contents of messages being sent, together.
+    pub content_bytes_max: u64,
     /// Connections to a destination of which nothing is known; at most `connections_per_destination_max`.
     pub concurrency_start: usize,
     /// Messages over one connection.
@@ -55,6 +60,7 @@ impl Delivery {
             port: section.number("port", 1..=u16::MAX),
             connections_per_destination_max: section.number("connections_per_destination_max", 1..=10_000),
             connections_max: section.number("connections_max", 1..=100_000),
+            content_bytes_max: section.size("content_bytes_max", MIB..=64 * GIB),
             concurrency_start: section.number("concurrency_start", 1..=10_000),
             connection_messages_max: section.number("connection_messages_max", 1..=1_000_000),
             connection_idle: section.duration("connection_idle", Duration::ZERO..=HOUR),

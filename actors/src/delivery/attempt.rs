@@ -17,7 +17,6 @@ const TEXT_MAX: usize = 1024;
 /// Messages that go in one transaction: same content, return path and demands.
 pub(crate) struct Job {
     pub(crate) messages: Vec<(QueueId, QueueRecord)>,
-    pub(crate) content: Bytes,
 }
 
 /// What an attempt came to.
@@ -30,14 +29,22 @@ pub(crate) struct Attempted {
     pub(crate) connection: Option<Connection>,
 }
 
+/// Why there is no result.
+enum Impossible {
+    /// There is no connection.
+    Open(OpenError),
+    /// The content cannot be had.
+    Content { error: &'static str, permanent: bool },
+}
+
 /// Delivers a job, on `idle` when given.
 pub(crate) async fn attempt(deps: &Deps, destination: &str, job: Job, idle: Option<Connection>) -> Attempted {
     let started = deps.clock.now();
     let (result, connection) = match idle {
-        Some(connection) => match transact(connection, transaction(&job)).await {
+        Some(connection) => match transact(deps, connection, &job).await {
             // The host closed the connection while it was idle: that says nothing about the message.
-            (result, _) if was_stale(&result) => connect_and_transact(deps, destination, &job).await,
-            (result, connection) => (Ok(result), connection),
+            (Ok(result), _) if was_stale(&result) => connect_and_transact(deps, destination, &job).await,
+            other => other,
         },
         None => connect_and_transact(deps, destination, &job).await,
     };
@@ -53,9 +60,13 @@ pub(crate) async fn attempt(deps: &Deps, destination: &str, job: Job, idle: Opti
             let health = health(&result);
             (result.recipients.into_iter().map(attempt_result).collect(), health)
         }
-        Err(error) => {
+        Err(Impossible::Open(error)) => {
             let (result, health) = unopened(error);
             (vec![result; job.messages.len()], health)
+        }
+        Err(Impossible::Content { error, permanent }) => {
+            let result = AttemptResult::Failed { error: error.into(), permanent };
+            (vec![result; job.messages.len()], Health::Unknown)
         }
     };
     Attempted {
@@ -69,7 +80,7 @@ async fn connect_and_transact(
     deps: &Deps,
     destination: &str,
     job: &Job,
-) -> (Result<TransactionResult, OpenError>, Option<Connection>) {
+) -> (Result<TransactionResult, Impossible>, Option<Connection>) {
     let permit = deps.connections.clone().acquire_owned().await.expect("the semaphore is never closed");
     let hop = deps.router.next_hop(destination);
     let opened = Connection::open(
@@ -82,24 +93,57 @@ async fn connect_and_transact(
     )
     .await;
     match opened {
-        Ok(connection) => {
-            let (result, connection) = transact(connection, transaction(job)).await;
-            (Ok(result), connection)
-        }
-        Err(error) => (Err(error), None),
+        Ok(connection) => transact(deps, connection, job).await,
+        Err(error) => (Err(Impossible::Open(error)), None),
     }
 }
 
+/// The content is read only now that there is a connection for it, so that no more contents than connections
+/// are in memory, and those within a bound.
 async fn transact(
+    deps: &Deps,
     mut connection: Connection,
-    transaction: Transaction,
-) -> (TransactionResult, Option<Connection>) {
-    let result = connection.send(transaction).await;
+    job: &Job,
+) -> (Result<TransactionResult, Impossible>, Option<Connection>) {
+    let (_, first) = &job.messages[0];
+    let most = (deps.options.content_bytes_max / 1024).max(1);
+    let kib = usize::try_from(first.size / 1024).unwrap_or(usize::MAX).clamp(1, most);
+    let kib = u32::try_from(kib).unwrap_or(u32::MAX);
+    let _room = deps.content_kib.acquire_many(kib).await.expect("the semaphore is never closed");
+    let content = match content(deps, first).await {
+        Ok(content) => content,
+        Err(impossible) => return (Err(impossible), Some(connection)),
+    };
+    let result = connection.send(transaction(job, content)).await;
     let usable = connection.is_usable().await;
-    (result, usable.then_some(connection))
+    (Ok(result), usable.then_some(connection))
 }
 
-fn transaction(job: &Job) -> Transaction {
+async fn content(deps: &Deps, message: &QueueRecord) -> Result<Bytes, Impossible> {
+    let (store, id) = (deps.store.clone(), message.content);
+    let read = move || store.read(|view| view.content(id));
+    let large = deps.store.is_large(usize::try_from(message.size).unwrap_or(usize::MAX));
+    let content = if large {
+        tokio::task::spawn_blocking(read)
+            .await
+            .map_err(|_| Impossible::Content { error: "internal error", permanent: false })?
+    } else {
+        read()
+    };
+    match content {
+        Ok(Some(content)) => Ok(content),
+        Ok(None) => {
+            tracing::error!(content.id = %id, "the content of a queued message is missing");
+            Err(Impossible::Content { error: "the content of the message is missing", permanent: true })
+        }
+        Err(error) => {
+            tracing::error!(content.id = %id, %error, "the content of a queued message cannot be read");
+            Err(Impossible::Content { error: "the content of the message cannot be read", permanent: false })
+        }
+    }
+}
+
+fn transaction(job: &Job, content: Bytes) -> Transaction {
     let (_, first) = &job.messages[0];
     Transaction {
         mail_from: first.mail_from.to_smtp(),
@@ -108,7 +152,7 @@ fn transaction(job: &Job) -> Transaction {
             .iter()
             .map(|(_, message)| Recipient { path: message.recipient.to_smtp(), ..Recipient::default() })
             .collect(),
-        content: job.content.clone(),
+        content,
         eight_bit: first.eight_bit,
         smtputf8: first.smtputf8,
         require_tls: first.require_tls == Some(true),

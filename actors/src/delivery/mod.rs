@@ -59,7 +59,11 @@ struct Transacted {
 /// Messages are settled, or their task broke down.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Released(Vec<QueueId>);
+struct Released {
+    ids: Vec<QueueId>,
+    /// Some of them are to be tried again.
+    put_off: bool,
+}
 
 /// The actor's one timer.
 #[derive(Message)]
@@ -98,6 +102,8 @@ pub struct DeliveryOptions {
     pub concurrency_max: usize,
     /// Connections in all.
     pub connections_max: usize,
+    /// Bytes of message contents in memory at a time; one that is larger goes alone.
+    pub content_bytes_max: usize,
     /// Messages over one connection.
     pub connection_messages_max: u32,
     /// How long an unused connection is kept.
@@ -112,6 +118,9 @@ pub struct DeliveryOptions {
     pub actor_idle: Duration,
 }
 
+/// How long to wait after the queue could not be read.
+const READ_AGAIN: Duration = Duration::from_secs(1);
+
 /// What all delivery actors share.
 pub(crate) struct Deps {
     pub(crate) store: Store,
@@ -120,6 +129,8 @@ pub(crate) struct Deps {
     pub(crate) dialer: Arc<dyn Dialer>,
     pub(crate) router: Router,
     pub(crate) connections: Arc<Semaphore>,
+    /// Room for the contents of messages under way, in KiB.
+    pub(crate) content_kib: Arc<Semaphore>,
     pub(crate) options: DeliveryOptions,
     pub(crate) metrics: Metrics,
 }
@@ -132,9 +143,13 @@ pub(crate) struct DeliveryActor {
     ready: VecDeque<QueueId>,
     /// Messages in `ready`, under way, or being settled.
     claimed: HashSet<QueueId>,
+    /// Due messages that cannot be read; the next life of the actor tries again.
+    aside: HashSet<QueueId>,
     running: usize,
     idle: Vec<Connection>,
     timer: Option<(Instant, SpawnHandle)>,
+    /// When there will be something to read; known after a look that found nothing due.
+    next_look: Option<Instant>,
     idle_since: Instant,
     draining: bool,
     /// More may be due than was read: too much was taken up.
@@ -151,6 +166,8 @@ impl DeliveryActor {
             pace,
             ready: VecDeque::new(),
             claimed: HashSet::new(),
+            aside: HashSet::new(),
+            next_look: None,
             running: 0,
             idle: Vec::new(),
             timer: None,
@@ -164,11 +181,12 @@ impl DeliveryActor {
     /// Starts what can be started, and sets the timer for the rest.
     fn advance(&mut self, ctx: &mut Context<Self>) {
         self.drop_old_connections();
+        self.next_look = None;
         if !self.draining
             && let Err(error) = self.start_due(ctx)
         {
             tracing::error!(destination = self.destination, %error, "the queue cannot be read");
-            ctx.notify_later(Wake, Duration::from_secs(1));
+            self.next_look = Some(Instant::now() + READ_AGAIN);
         }
         if self.is_idle() {
             if self.draining {
@@ -191,85 +209,90 @@ impl DeliveryActor {
                 }
             }
             let deps = self.deps.clone();
-            match deps.store.read(|view| self.take(view))? {
+            match deps.store.read(|view| Ok(self.take(view)))? {
                 Taken::Job(job) => self.start(job, ctx),
                 Taken::Suppressed(id) => self.settle_suppressed(id, ctx),
-                Taken::Broken(id, message) => self.settle_broken(id, &message, ctx),
+                Taken::Unreadable(id, error) => {
+                    tracing::error!(message.id = %id, %error, "a queued message cannot be read; it is left aside");
+                    self.claimed.remove(&id);
+                    self.aside.insert(id);
+                }
                 Taken::Nothing => {}
             }
         }
         Ok(())
     }
 
-    /// Reads due messages; whether there were any.
+    /// Reads due messages; whether there were any. When there were none, `next_look` says when there will be.
     fn refill(&mut self) -> Result<bool, StoreError> {
         let now = self.deps.clock.now();
         let limit = self.deps.options.due_batch_max;
-        let claimed = &self.claimed;
-        let due = self
-            .deps
-            .store
-            .read(|view| view.due_messages(&self.destination, now, limit, |id| claimed.contains(&id)))?;
+        let (claimed, aside) = (&self.claimed, &self.aside);
+        let (due, next) = self.deps.store.read(|view| {
+            let skip = |id| claimed.contains(&id) || aside.contains(&id);
+            let due = view.due_messages(&self.destination, now, limit, skip)?;
+            // The same moment divides what is due from what is not yet, so that nothing falls in between.
+            let next =
+                if due.is_empty() { view.next_message_due(&self.destination, Some(now))? } else { None };
+            Ok((due, next))
+        })?;
+        self.next_look = next.map(|at| Instant::now() + at.since(now) + Duration::from_millis(1));
         self.claimed.extend(&due);
         self.ready.extend(due);
         Ok(!self.ready.is_empty())
     }
 
     /// Takes the next message, and those that can go with it.
-    fn take(&mut self, view: &View<'_>) -> Result<Taken, StoreError> {
-        // What cannot be read stays in front, to be tried again.
-        let Some(&id) = self.ready.front() else { return Ok(Taken::Nothing) };
-        // It may have been cancelled, held or put off since it was read.
+    fn take(&mut self, view: &View<'_>) -> Taken {
+        let Some(id) = self.ready.pop_front() else { return Taken::Nothing };
+        match self.sendable(view, id) {
+            Ok(Sendable::Yes(first)) => {
+                let mut messages = vec![(id, *first)];
+                while messages.len() < self.deps.options.recipients_max
+                    && let Some(companion) = self.companion(view, &messages[0].1)
+                {
+                    messages.push(companion);
+                }
+                Taken::Job(Job { messages })
+            }
+            Ok(Sendable::Suppressed) => Taken::Suppressed(id),
+            Ok(Sendable::No) => {
+                self.claimed.remove(&id);
+                Taken::Nothing
+            }
+            Err(error) => Taken::Unreadable(id, error),
+        }
+    }
+
+    /// Whether a message is still to be sent now: it may have been cancelled, held or put off since it was read.
+    fn sendable(&self, view: &View<'_>, id: QueueId) -> Result<Sendable, StoreError> {
         let now = self.deps.clock.now();
         let fresh = view.message(id)?.filter(|message| !message.hold && message.next_attempt <= now);
-        let Some(first) = fresh else {
-            self.ready.pop_front();
-            self.claimed.remove(&id);
-            return Ok(Taken::Nothing);
-        };
-        let suppressed = view.suppression(first.account, &first.recipient)?.is_some();
-        let content = if suppressed { None } else { view.content(first.content)? };
-        self.ready.pop_front();
-        let content = match content {
-            Some(content) => content,
-            None if suppressed => return Ok(Taken::Suppressed(id)),
-            None => return Ok(Taken::Broken(id, Box::new(first))),
-        };
-        let mut messages = vec![(id, first)];
-        // One that cannot be read goes alone, and is heard of then.
-        while messages.len() < self.deps.options.recipients_max
-            && let Ok(Some(companion)) = self.companion(view, &messages[0].1)
-        {
-            messages.push(companion);
+        let Some(message) = fresh else { return Ok(Sendable::No) };
+        if view.suppression(message.account, &message.recipient)?.is_some() {
+            return Ok(Sendable::Suppressed);
         }
-        Ok(Taken::Job(Job { messages, content }))
+        Ok(Sendable::Yes(Box::new(message)))
     }
 
     /// The next ready message, when it can go in the same transaction as `first`.
-    fn companion(
-        &mut self,
-        view: &View<'_>,
-        first: &QueueRecord,
-    ) -> Result<Option<(QueueId, QueueRecord)>, StoreError> {
+    fn companion(&mut self, view: &View<'_>, first: &QueueRecord) -> Option<(QueueId, QueueRecord)> {
         // With a FromID in it, a return path is one message's own.
         if first.from_id.is_some() {
-            return Ok(None);
+            return None;
         }
-        let Some(&id) = self.ready.front() else { return Ok(None) };
-        let now = self.deps.clock.now();
-        let Some(message) = view.message(id)? else { return Ok(None) };
+        let &id = self.ready.front()?;
+        // One that cannot be read goes alone, and is heard of then.
+        let Ok(Sendable::Yes(message)) = self.sendable(view, id) else { return None };
         let fits = message.content == first.content
             && message.mail_from == first.mail_from
             && message.transport == first.transport
-            && message.require_tls == first.require_tls
-            && !message.hold
-            && message.next_attempt <= now
-            && view.suppression(message.account, &message.recipient)?.is_none();
+            && message.require_tls == first.require_tls;
         if !fits {
-            return Ok(None);
+            return None;
         }
         self.ready.pop_front();
-        Ok(Some((id, message)))
+        Some((id, *message))
     }
 
     fn start(&mut self, job: Job, ctx: &mut Context<Self>) {
@@ -281,13 +304,6 @@ impl DeliveryActor {
     fn settle_suppressed(&mut self, id: QueueId, ctx: &mut Context<Self>) {
         let now = self.deps.clock.now();
         self.settle(Settlement { id, now, attempt: None, decision: Decision::Suppressed }, ctx);
-    }
-
-    fn settle_broken(&mut self, id: QueueId, message: &QueueRecord, ctx: &mut Context<Self>) {
-        tracing::error!(message.id = %id, "the content of a queued message is missing");
-        let attempt = failed_attempt(&self.deps, "the content of the message is missing", true);
-        let made = message.attempts.len() + 1;
-        self.settle(settlement(&self.deps, id, attempt, made, self.deps.clock.now()), ctx);
     }
 
     fn settle(&self, settlement: Settlement, ctx: &mut Context<Self>) {
@@ -315,18 +331,10 @@ impl DeliveryActor {
     /// the actor's own.
     fn set_timer(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
-        let wall = self.deps.clock.now();
         let idle_end = self.is_idle().then_some(self.idle_since + self.deps.options.actor_idle);
-        let due = match self.deps.store.read(|view| view.next_message_due(&self.destination, Some(wall))) {
-            Ok(due) => due.map(|at| now + at.since(wall) + Duration::from_millis(1)),
-            Err(error) => {
-                tracing::error!(destination = self.destination, %error, "the queue cannot be read");
-                Some(now + Duration::from_secs(1))
-            }
-        };
         let connections =
             self.idle.iter().map(|connection| connection.idle_since + self.deps.options.connection_idle);
-        let next = connections.chain(idle_end).chain(due).chain(self.pace.paused_until(now)).min();
+        let next = connections.chain(idle_end).chain(self.next_look).chain(self.pace.paused_until(now)).min();
         let Some(next) = next else { return };
         // A timer that comes too early does no harm, and is cheaper than setting it anew.
         if self.timer.as_ref().is_some_and(|(at, _)| *at <= next) {
@@ -351,9 +359,15 @@ impl DeliveryActor {
 enum Taken {
     Job(Job),
     Suppressed(QueueId),
-    /// The content is missing; it never should.
-    Broken(QueueId, Box<QueueRecord>),
+    Unreadable(QueueId, StoreError),
     Nothing,
+}
+
+/// Whether a message is to be sent.
+enum Sendable {
+    Yes(Box<QueueRecord>),
+    Suppressed,
+    No,
 }
 
 /// One job from the first byte to the settled outcome. Its own task, so that what breaks it breaks nothing else.
@@ -431,7 +445,7 @@ fn failed_attempt(deps: &Deps, error: &str, permanent: bool) -> Attempt {
 }
 
 /// Settles, however long it takes: the outcome is known only here.
-async fn settle(deps: Arc<Deps>, settlements: Vec<Settlement>, claim: Claim) {
+async fn settle(deps: Arc<Deps>, settlements: Vec<Settlement>, mut claim: Claim) {
     let mut wait = Duration::from_millis(100);
     let suppressed = loop {
         match deps.writer.settle(settlements.clone()).await {
@@ -456,12 +470,14 @@ async fn settle(deps: Arc<Deps>, settlements: Vec<Settlement>, claim: Claim) {
         };
         deps.metrics.retired.with_label_values(&[outcome]).inc();
     }
-    drop(claim);
+    claim.put_off = settlements.iter().any(|settlement| matches!(settlement.decision, Decision::Retry(_)));
 }
 
 /// Messages that are under way. Dropping it lets the actor take them up again if they are still due.
 struct Claim {
     ids: Vec<QueueId>,
+    /// Without an outcome that says otherwise, they are still due.
+    put_off: bool,
     actor: Addr<DeliveryActor>,
     metrics: Metrics,
 }
@@ -469,14 +485,14 @@ struct Claim {
 impl Claim {
     fn new(ids: Vec<QueueId>, actor: Addr<DeliveryActor>, metrics: &Metrics) -> Claim {
         metrics.messages_in_flight.add(ids.len() as i64);
-        Claim { ids, actor, metrics: metrics.clone() }
+        Claim { ids, put_off: true, actor, metrics: metrics.clone() }
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
         self.metrics.messages_in_flight.sub(self.ids.len() as i64);
-        self.actor.do_send(Released(std::mem::take(&mut self.ids)));
+        self.actor.do_send(Released { ids: std::mem::take(&mut self.ids), put_off: self.put_off });
     }
 }
 
@@ -524,8 +540,11 @@ impl Handler<Transacted> for DeliveryActor {
         self.running -= 1;
         self.pace.learn(transacted.health, Instant::now());
         if let Some(connection) = transacted.connection {
-            let worn = connection.transactions() >= self.deps.options.connection_messages_max;
-            if worn || self.draining {
+            let options = &self.deps.options;
+            let worn = connection.transactions() >= options.connection_messages_max;
+            // An idle connection counts among those allowed in all: it must not keep other destinations waiting.
+            let scarce = self.deps.connections.available_permits() < options.connections_max.div_ceil(10);
+            if worn || self.draining || (scarce && self.ready.is_empty()) {
                 actix_rt::spawn(connection.quit());
             } else {
                 self.idle.push(connection);
@@ -538,12 +557,12 @@ impl Handler<Transacted> for DeliveryActor {
 impl Handler<Released> for DeliveryActor {
     type Result = ();
 
-    fn handle(&mut self, Released(ids): Released, ctx: &mut Context<Self>) {
+    fn handle(&mut self, Released { ids, put_off }: Released, ctx: &mut Context<Self>) {
         for id in ids {
             self.claimed.remove(&id);
         }
-        // The timer must know of a retry; while others run or wait, theirs sets it.
-        if self.is_idle() || self.throttled {
+        // The timer must know of a retry, even while others run for long.
+        if put_off || self.is_idle() || self.throttled {
             self.advance(ctx);
         }
     }

@@ -236,3 +236,63 @@ fn a_message_whose_content_is_gone_fails_and_holds_up_no_other() {
         assert_eq!(f.retired(next).await.outcome, MessageOutcome::Delivered);
     });
 }
+
+#[test]
+fn idle_connections_keep_no_other_destination_waiting() {
+    run(async {
+        let peer = Peer::default();
+        // The fixture allows 100 connections in all, and idle ones stay for five seconds.
+        let f = Fixture::new(peer.clone(), Receiver::default());
+        let recipients: Vec<_> = (0..400).map(|n| format!("friend@remote{n}.example")).collect();
+        let recipients: Vec<_> = recipients.iter().map(String::as_str).collect();
+        let first = f.send(&recipients).await;
+        for id in first..first + 400 {
+            let retired = f.retired(id).await;
+            assert!(retired.retired.since(retired.message.queued) < Duration::from_secs(2), "{id}");
+        }
+    });
+}
+
+#[test]
+fn a_retry_is_on_time_while_a_sibling_hangs() {
+    run(async {
+        // Deliveries that went well let more than one connection work at a time, even after a refusal.
+        let script = std::iter::repeat_n(Act::Accept, 20).chain([Act::Hang, Act::Data(421)]);
+        let f = Fixture::new(Peer::script(script), Receiver::default());
+        for _ in 0..20 {
+            let id = f.send(&["warm@remote.example"]).await;
+            f.retired(id).await;
+        }
+        // No idle connection is left whose timer would look at the queue besides.
+        f.wait(Duration::from_secs(10)).await;
+        let hanging = f.send(&["a@remote.example"]).await;
+        f.wait(Duration::from_secs(1)).await;
+        let put_off = f.send(&["b@remote.example"]).await;
+        let retired = f.retired(put_off).await;
+        let wait = retired.message.attempts[1].started.since(retired.message.attempts[0].started);
+        assert!((450..455).contains(&wait.as_secs()), "{wait:?}");
+        assert!(f.queued(hanging).is_some());
+    });
+}
+
+#[test]
+fn contents_in_memory_are_bounded_and_a_larger_one_goes_alone() {
+    run(async {
+        let peer = Peer::default();
+        // The fixture allows 4 MiB of contents at a time.
+        let f = Fixture::new(peer.clone(), Receiver::default());
+        let mut large = Vec::new();
+        for n in 0..8_u8 {
+            let mut submission = f.submission(&[&format!("friend@remote{n}.example")]);
+            let bytes =
+                [b"Subject: x\r\n\r\n", "x".repeat(900_000 + usize::from(n)).as_bytes(), b"\r\n"].concat();
+            submission.size = if n == 0 { 100 << 20 } else { bytes.len() as u64 };
+            submission.content = f.handles.store.stage([n; 16], bytes.into()).unwrap();
+            large.push(f.handles.writer.accept(submission).await.unwrap().start);
+        }
+        for id in large {
+            assert_eq!(f.retired(id).await.outcome, MessageOutcome::Delivered);
+        }
+        assert_eq!(peer.received().len(), 8);
+    });
+}
