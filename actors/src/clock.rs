@@ -11,7 +11,17 @@ pub struct Clock(Source);
 #[derive(Clone, Debug)]
 enum Source {
     System,
-    Tokio { epoch: Timestamp, start: Instant },
+    Tokio {
+        epoch: Timestamp,
+        start: Instant,
+    },
+    #[cfg(test)]
+    Jumping {
+        epoch: Timestamp,
+        start: Instant,
+        step: std::time::Duration,
+        reads: std::sync::Arc<std::sync::atomic::AtomicU32>,
+    },
 }
 
 impl Clock {
@@ -25,11 +35,22 @@ impl Clock {
         Clock(Source::Tokio { epoch, start: Instant::now() })
     }
 
+    /// A clock that goes as tokio's time goes, and jumps by `step` whenever it is read.
+    #[cfg(test)]
+    pub(crate) fn jumping(epoch: Timestamp, step: std::time::Duration) -> Clock {
+        Clock(Source::Jumping { epoch, start: Instant::now(), step, reads: Default::default() })
+    }
+
     /// The time.
     #[expect(clippy::disallowed_methods, reason = "this is the place that reads the clock")]
     pub fn now(&self) -> Timestamp {
-        match self.0 {
+        match &self.0 {
             Source::Tokio { epoch, start } => epoch.after(start.elapsed()),
+            #[cfg(test)]
+            Source::Jumping { epoch, start, step, reads } => {
+                let reads = reads.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                epoch.after(start.elapsed() + *step * reads)
+            }
             Source::System => {
                 let since =
                     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();

@@ -7,6 +7,7 @@ mod hints;
 mod janitor;
 mod metrics;
 mod pace;
+mod schedule;
 mod store_writer;
 mod supervisor;
 mod suppressions;
@@ -113,6 +114,7 @@ pub fn start(store: Store, writer: Writer, options: Options) -> Handles {
         dialer: options.dialer,
         router: router.clone(),
         connections: Arc::new(Semaphore::new(options.delivery.connections_max)),
+        content_kib: Arc::new(Semaphore::new((options.delivery.content_bytes_max / 1024).max(1))),
         options: options.delivery,
         metrics: metrics.clone(),
     });

@@ -5,6 +5,7 @@ use crate::{
     delivery::{self, DeliveryActor, DeliverySnapshot, Drain, Wake},
     exit::{ChildId, ExitNotice, Exited, Stop},
     janitor::{Janitor, JanitorDeps},
+    schedule::Schedule,
     suppressions::{SuppressionActor, SuppressionDeps},
     webhooks::{self, WebhookActor},
 };
@@ -14,7 +15,7 @@ use actix::{
 };
 use mail::Timestamp;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap},
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
     time::Duration,
@@ -467,52 +468,5 @@ impl Handler<Snapshot> for Supervisor {
             let deliveries = futures_util::future::join_all(asked).await.into_iter().flatten().collect();
             SupervisorSnapshot { deliveries, scheduled, parked }
         })
-    }
-}
-
-/// Destinations by time; each stands in it once.
-#[derive(Default)]
-struct Schedule {
-    times: HashMap<String, Timestamp>,
-    order: BTreeMap<Timestamp, BTreeSet<String>>,
-}
-
-impl Schedule {
-    fn insert(&mut self, destination: String, at: Timestamp) {
-        self.remove(&destination);
-        self.order.entry(at).or_default().insert(destination.clone());
-        self.times.insert(destination, at);
-    }
-
-    fn remove(&mut self, destination: &str) {
-        if let Some(at) = self.times.remove(destination)
-            && let Some(names) = self.order.get_mut(&at)
-        {
-            names.remove(destination);
-            if names.is_empty() {
-                self.order.remove(&at);
-            }
-        }
-    }
-
-    fn first(&self) -> Option<Timestamp> {
-        self.order.first_key_value().map(|(at, _)| *at)
-    }
-
-    fn take_due(&mut self, now: Timestamp) -> Vec<String> {
-        let mut due = Vec::new();
-        while let Some(entry) = self.order.first_entry()
-            && *entry.key() <= now
-        {
-            due.extend(entry.remove());
-        }
-        for name in &due {
-            self.times.remove(name);
-        }
-        due
-    }
-
-    fn len(&self) -> usize {
-        self.times.len()
     }
 }

@@ -12,7 +12,9 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use store::{Change, NewRecipient, Store, StoreOptions, Submission, Writer, records::*};
+use store::{
+    Arrival, ArrivalRecipient, Change, NewRecipient, Store, StoreOptions, Submission, Writer, records::*,
+};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
@@ -169,6 +171,8 @@ pub(super) struct Receiver {
 struct ReceiverState {
     answers: VecDeque<Result<u16, ()>>,
     always: Option<u16>,
+    panics: usize,
+    hangs: Option<&'static str>,
     calls: Vec<(String, serde_json::Value)>,
 }
 
@@ -186,6 +190,20 @@ impl Receiver {
         receiver
     }
 
+    /// So many calls panic, as a bug would; the others are answered with 200.
+    pub(super) fn panicking(times: usize) -> Receiver {
+        let receiver = Receiver::default();
+        receiver.shared.lock().unwrap().panics = times;
+        receiver
+    }
+
+    /// Calls to URLs that start so time out.
+    pub(super) fn hanging(start: &'static str) -> Receiver {
+        let receiver = Receiver::default();
+        receiver.shared.lock().unwrap().hangs = Some(start);
+        receiver
+    }
+
     /// The bodies received, and the URL of each.
     pub(super) fn calls(&self) -> Vec<(String, serde_json::Value)> {
         self.shared.lock().unwrap().calls.clone()
@@ -195,8 +213,15 @@ impl Receiver {
 impl Poster for Receiver {
     fn post(&self, request: HookRequest) -> LocalBoxFuture<'_, Result<HookAnswer, HookError>> {
         let mut shared = self.shared.lock().unwrap();
+        let hangs = shared.hangs.is_some_and(|start| request.url.starts_with(start));
         shared.calls.push((request.url, serde_json::from_slice(&request.body).unwrap()));
-        let answer = shared.answers.pop_front().unwrap_or(Ok(shared.always.unwrap_or(200)));
+        if shared.panics > 0 {
+            shared.panics -= 1;
+            drop(shared);
+            panic!("scripted");
+        }
+        let always = if hangs { Err(()) } else { Ok(shared.always.unwrap_or(200)) };
+        let answer = shared.answers.pop_front().unwrap_or(always);
         Box::pin(async move {
             match answer {
                 Ok(status) => Ok(HookAnswer { status, retry_after: None, body: "seen".into() }),
@@ -221,11 +246,15 @@ pub(super) struct Fixture {
 
 impl Fixture {
     pub(super) fn new(peer: Peer, receiver: Receiver) -> Fixture {
+        Fixture::with_clock(peer, receiver, Clock::following_tokio(START))
+    }
+
+    pub(super) fn with_clock(peer: Peer, receiver: Receiver, clock: Clock) -> Fixture {
         let dir = TempDir::new().unwrap();
         let (store, mut writer) = open(&dir);
         let changes = [Change::PutDomain(domain()), Change::PutAccount(account())];
         writer.commit(changes.iter()).unwrap();
-        Fixture::start(store, writer, peer, receiver, dir, Clock::following_tokio(START))
+        Fixture::start(store, writer, peer, receiver, dir, clock)
     }
 
     fn start(
@@ -262,6 +291,45 @@ impl Fixture {
 
     pub(super) async fn send(&self, recipients: &[&str]) -> u64 {
         self.handles.writer.accept(self.submission(recipients)).await.unwrap().start
+    }
+
+    /// Has the account's outgoing hooks, made from now on, called at this URL.
+    pub(super) async fn call_hooks_at(&self, url: &str) {
+        let mut account = account();
+        account.outgoing_webhook.as_mut().unwrap().url = url.into();
+        self.handles.writer.put_account(account).await.unwrap();
+    }
+
+    /// Has arrivals told to [`HOOK_URL`].
+    pub(super) async fn tell_arrivals(&self) {
+        let incoming_webhook = Some(IncomingWebhook { url: HOOK_URL.into(), authorization: None });
+        self.handles.writer.put_account(AccountRecord { incoming_webhook, ..account() }).await.unwrap();
+    }
+
+    pub(super) async fn arrive(&self, content: ContentRecord, size: u64) {
+        let arrival = Arrival {
+            now: self.clock.now(),
+            content,
+            size,
+            recipients: vec![ArrivalRecipient {
+                account: ACCOUNT,
+                rcpt_to: Address::parse("app@example.com").unwrap(),
+                from_id: None,
+            }],
+            mail_from: ReversePath::Null,
+            mail_from_validated: false,
+            msg_from: None,
+            msg_from_validated: false,
+            dkim_verified_domains: Vec::new(),
+            remote_ip: None,
+            dsn: false,
+            automated: false,
+        };
+        self.handles.writer.arrive(arrival).await.unwrap();
+    }
+
+    pub(super) fn data_dir(&self) -> &std::path::Path {
+        self.dir.path()
     }
 
     pub(super) fn submission(&self, recipients: &[&str]) -> Submission {
@@ -340,6 +408,7 @@ fn options(peer: &Peer, receiver: &Receiver, clock: &Clock, metrics: &Metrics) -
             concurrency_start: 2,
             concurrency_max: 20,
             connections_max: 100,
+            content_bytes_max: 4 << 20,
             connection_messages_max: 1000,
             connection_idle: Duration::from_secs(5),
             connection_age_max: Duration::from_secs(600),

@@ -1,14 +1,17 @@
 use super::fixture::*;
+use crate::Clock;
 use mail::HookId;
 use std::time::Duration;
-use store::records::{HookOutcome, RetiredHookRecord};
+use store::records::{ContentRecord, HookOutcome, RetiredHookRecord};
 
 async fn retired_hook(f: &Fixture, id: u64) -> RetiredHookRecord {
     let mut pause = Duration::from_millis(1);
+    let give_up = f.clock.now().after(Duration::from_secs(100 * 3600));
     loop {
         if let Some(hook) = f.handles.store.read(|view| view.retired_hook(HookId(id))).unwrap() {
             return hook;
         }
+        assert!(f.clock.now() < give_up, "hook {id} is still to be called");
         f.wait(pause).await;
         pause = (pause * 2).min(Duration::from_secs(60));
     }
@@ -109,5 +112,107 @@ fn retention_removes_messages_and_hooks_when_their_time_is_over() {
         f.wait(Duration::from_secs(30 * 24 * 3600)).await;
         assert_eq!(totals().events, 0);
         assert_eq!(f.metrics.swept.get(), 5);
+    });
+}
+
+#[test]
+fn a_hook_that_becomes_due_during_a_look_is_called() {
+    run(async {
+        // Due 60 s after the first call, and so between the first and the second reading of the clock after it.
+        let clock = Clock::jumping(START, Duration::from_secs(40));
+        let f = Fixture::with_clock(Peer::default(), Receiver::script([Ok(500)]), clock);
+        f.send(&["friend@remote.example"]).await;
+        let hook = retired_hook(&f, 1).await;
+        assert_eq!(hook.outcome, HookOutcome::Succeeded);
+    });
+}
+
+#[test]
+fn a_very_long_url_gets_each_call_once() {
+    run(async {
+        let receiver = Receiver::script([Ok(500), Err(())]);
+        let f = Fixture::new(Peer::default(), receiver.clone());
+        f.call_hooks_at(&format!("{HOOK_URL}{}", "x".repeat(500))).await;
+        let first = f.send(&["friend@remote.example"]).await;
+        f.wait(Duration::from_secs(5)).await;
+        let f = f.restart().await;
+        f.wait(Duration::from_secs(70)).await;
+        // The second call for the first message hangs; a commit names the URL meanwhile.
+        let second = f.send(&["friend@remote.example"]).await;
+        f.wait(Duration::from_secs(5)).await;
+        let calls: Vec<_> = receiver.calls().iter().map(|(_, body)| body["QueueMsgID"].clone()).collect();
+        assert_eq!(calls, [first, first, second]);
+    });
+}
+
+#[test]
+fn a_call_that_panics_is_made_again_later() {
+    run(async {
+        let receiver = Receiver::panicking(2);
+        let f = Fixture::new(Peer::default(), receiver.clone());
+        f.send(&["friend@remote.example"]).await;
+        let hook = retired_hook(&f, 1).await;
+        let errors: Vec<_> = hook.hook.attempts.iter().map(|attempt| attempt.error.as_str()).collect();
+        assert_eq!(errors, ["internal error", "internal error", ""]);
+        assert_eq!(hook.retired.since(hook.hook.queued).as_secs(), 180);
+        assert_eq!(f.metrics.hooks_in_flight.get(), 0);
+    });
+}
+
+#[test]
+fn a_large_message_that_cannot_be_read_for_now_is_told_later() {
+    run(async {
+        let receiver = Receiver::default();
+        let f = Fixture::new(Peer::default(), receiver.clone());
+        f.tell_arrivals().await;
+        let text = "0123456789abcde\r\n".repeat(32 << 10);
+        let raw = format!("Subject: large\r\n\r\n{text}");
+        let content = f.handles.store.stage([7; 16], raw.clone().into()).unwrap();
+        assert!(matches!(content, ContentRecord::File { .. }));
+        // In place of the file stands what cannot be read as one.
+        let file = f.data_dir().join("content").join("07".repeat(16));
+        std::fs::remove_file(&file).unwrap();
+        std::fs::create_dir(&file).unwrap();
+        f.arrive(content, raw.len() as u64).await;
+        f.wait(Duration::from_secs(5)).await;
+        std::fs::remove_dir(&file).unwrap();
+        std::fs::write(&file, &raw).unwrap();
+        let hook = retired_hook(&f, 1).await;
+        assert_eq!(hook.outcome, HookOutcome::Succeeded);
+        assert_eq!(hook.hook.attempts.len(), 2);
+        assert!(!hook.hook.attempts[0].error.contains("content/"), "{:?}", hook.hook.attempts[0]);
+        let (_, body) = &receiver.calls()[0];
+        assert_eq!(body["Text"].as_str().unwrap().trim_end(), text.replace("\r\n", "\n").trim_end());
+    });
+}
+
+#[test]
+fn a_message_whose_content_is_gone_is_given_up() {
+    run(async {
+        let f = Fixture::new(Peer::default(), Receiver::default());
+        f.tell_arrivals().await;
+        let content = ContentRecord::File { name: [7; 16], size: 1 << 20 };
+        f.arrive(content, 1 << 20).await;
+        let hook = retired_hook(&f, 1).await;
+        assert_eq!((hook.outcome, hook.hook.attempts.len()), (HookOutcome::Failed, 1));
+    });
+}
+
+#[test]
+fn urls_that_hang_leave_calls_for_others() {
+    run(async {
+        let receiver = Receiver::hanging("http://hanging");
+        let f = Fixture::new(Peer::default(), receiver.clone());
+        for n in 0..10 {
+            f.call_hooks_at(&format!("http://hanging{n}.example/")).await;
+            let recipients: Vec<_> = (0..20).map(|r| format!("friend{r}@remote.example")).collect();
+            let recipients: Vec<_> = recipients.iter().map(String::as_str).collect();
+            f.send(&recipients).await;
+            f.wait(Duration::from_secs(1)).await;
+        }
+        f.call_hooks_at(HOOK_URL).await;
+        f.send(&["friend@remote.example"]).await;
+        f.wait(Duration::from_secs(1)).await;
+        assert!(receiver.calls().iter().any(|(url, _)| url == HOOK_URL));
     });
 }

@@ -14,6 +14,7 @@ use crate::{
     exit::{ExitNotice, Stop},
     hints::Hints,
     pace::{Health, Pace},
+    schedule::Schedule,
 };
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, SpawnHandle, StreamHandler};
 use mail::{HookId, Timestamp};
@@ -37,7 +38,7 @@ pub(crate) struct Drain;
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Called {
-    url: String,
+    group: String,
     id: HookId,
     health: Health,
 }
@@ -55,17 +56,28 @@ struct Tick;
 
 const SCAN_PAGE: usize = 1000;
 
+/// Calls at the same time to a URL of which nothing is known yet.
+const CALLS_START: usize = 2;
+
 /// How hooks are called.
 #[derive(Clone, Debug)]
 pub struct WebhookOptions {
     /// The waits between calls.
     pub schedule: RetrySchedule,
-    /// Calls to one URL at the same time.
+    /// Calls to one URL at the same time; never more than a quarter of all.
     pub calls_per_url_max: usize,
     /// Calls in all.
     pub calls_max: usize,
     /// Hooks taken up at a time, a URL.
     pub due_batch_max: usize,
+}
+
+impl WebhookOptions {
+    /// A URL begins slowly and earns more calls by answering, so that those that hang leave room for others.
+    fn pace(&self) -> Pace {
+        let most = self.calls_per_url_max.min(self.calls_max / 4).max(1);
+        Pace::new(CALLS_START.min(most), most)
+    }
 }
 
 /// What the webhook actor needs.
@@ -91,7 +103,10 @@ impl Deps {
 
 pub(crate) struct WebhookActor {
     deps: Arc<Deps>,
+    /// By group of the due index: very long URLs with the same start are one.
     urls: HashMap<String, Url>,
+    /// When hooks of these groups become due.
+    schedule: Schedule,
     timer: Option<(Timestamp, SpawnHandle)>,
     draining: bool,
     exit: ExitNotice,
@@ -103,38 +118,50 @@ struct Url {
     running: usize,
     claimed: HashSet<HookId>,
     ready: Vec<HookId>,
-    next_due: Option<Timestamp>,
 }
 
 impl WebhookActor {
     pub(crate) fn new(deps: Arc<Deps>, exit: ExitNotice) -> WebhookActor {
-        WebhookActor { deps, urls: HashMap::new(), timer: None, draining: false, exit }
+        WebhookActor {
+            deps,
+            urls: HashMap::new(),
+            schedule: Schedule::default(),
+            timer: None,
+            draining: false,
+            exit,
+        }
     }
 
     /// Makes the calls to a URL that can be made now.
-    fn look(&mut self, name: &str, ctx: &mut Context<Self>) {
+    fn look(&mut self, url: &str, ctx: &mut Context<Self>) {
         if self.draining {
             return;
         }
-        let most = self.deps.options.calls_per_url_max;
-        let url = self.urls.entry(name.to_owned()).or_insert_with(|| Url {
-            pace: Pace::new(most, most),
+        let group = store::due_group(url);
+        let deps = &self.deps;
+        let url = self.urls.entry(group.to_owned()).or_insert_with(|| Url {
+            pace: deps.options.pace(),
             running: 0,
             claimed: HashSet::new(),
             ready: Vec::new(),
-            next_due: None,
         });
-        if let Err(error) = url.start_due(name, &self.deps, ctx) {
+        // One reading for all: a hook that became due between two would be in neither answer.
+        let now = deps.clock.now();
+        let next_due = url.start_due(group, now, deps, ctx).unwrap_or_else(|error| {
             tracing::error!(%error, "the hooks cannot be read");
-            url.next_due = Some(self.deps.clock.now().after(Duration::from_secs(1)));
+            Some(now.after(Duration::from_secs(1)))
+        });
+        match next_due {
+            Some(at) => self.schedule.insert(group.to_owned(), at),
+            None => self.schedule.remove(group),
         }
-        if url.running == 0 && url.claimed.is_empty() && url.next_due.is_none() {
-            self.urls.remove(name);
+        if url.running == 0 && url.claimed.is_empty() && next_due.is_none() {
+            self.urls.remove(group);
         }
     }
 
     fn set_timer(&mut self, ctx: &mut Context<Self>) {
-        let Some(at) = self.urls.values().filter_map(|url| url.next_due).min() else { return };
+        let Some(at) = self.schedule.first() else { return };
         if self.timer.as_ref().is_some_and(|(set, _)| *set <= at) {
             return;
         }
@@ -147,31 +174,30 @@ impl WebhookActor {
 }
 
 impl Url {
+    /// Starts what is due at `now` and has a place; returns when the next hook after `now` is due.
     fn start_due(
         &mut self,
-        name: &str,
+        group: &str,
+        now: Timestamp,
         deps: &Arc<Deps>,
         ctx: &mut Context<WebhookActor>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<Timestamp>, StoreError> {
         while self.running < self.pace.limit() {
             if self.ready.is_empty() {
-                self.refill(name, deps)?;
+                self.refill(group, now, deps)?;
             }
             let Some(id) = self.ready.pop() else { break };
             self.running += 1;
-            actix_rt::spawn(run(deps.clone(), name.to_owned(), id, ctx.address()));
+            actix_rt::spawn(run(deps.clone(), group.to_owned(), id, ctx.address()));
         }
-        let now = deps.clock.now();
-        self.next_due = deps.store.read(|view| view.next_hook_due(name, Some(now)))?;
-        Ok(())
+        deps.store.read(|view| view.next_hook_due(group, Some(now)))
     }
 
-    fn refill(&mut self, name: &str, deps: &Deps) -> Result<(), StoreError> {
-        let now = deps.clock.now();
+    fn refill(&mut self, group: &str, now: Timestamp, deps: &Deps) -> Result<(), StoreError> {
         let claimed = &self.claimed;
-        let mut due = deps
-            .store
-            .read(|view| view.due_hooks(name, now, deps.options.due_batch_max, |id| claimed.contains(&id)))?;
+        let mut due = deps.store.read(|view| {
+            view.due_hooks(group, now, deps.options.due_batch_max, |id| claimed.contains(&id))
+        })?;
         self.claimed.extend(&due);
         // Taken from the end, oldest first.
         due.reverse();
@@ -181,11 +207,12 @@ impl Url {
 }
 
 /// One call from reading the hook to the settled result.
-async fn run(deps: Arc<Deps>, url: String, id: HookId, actor: Addr<WebhookActor>) {
-    let mut done = Done { actor, called: Some(Called { url, id, health: Health::Unknown }) };
+async fn run(deps: Arc<Deps>, group: String, id: HookId, actor: Addr<WebhookActor>) {
+    let mut done = Done { actor, called: Some(Called { group, id, health: Health::Unknown }) };
+    // Calls that hang hold theirs until they time out, and with enough such URLs all of them.
     let _permit = deps.calls.clone().acquire_owned().await.expect("the semaphore is never closed");
     let hook = match deps.store.read(|view| view.hook(id)) {
-        Ok(Some(hook)) => hook,
+        Ok(Some(hook)) => Arc::new(hook),
         // Superseded or cancelled since it was read.
         Ok(None) => return,
         Err(error) => {
@@ -194,28 +221,30 @@ async fn run(deps: Arc<Deps>, url: String, id: HookId, actor: Addr<WebhookActor>
             return;
         }
     };
-    deps.metrics.hooks_in_flight.inc();
-    let (settlement, health) = call(&deps, id, &hook).await;
-    deps.metrics.hooks_in_flight.dec();
+    let (settlement, health) = {
+        let _in_flight = InFlight::new(&deps.metrics);
+        call(&deps, id, hook).await
+    };
     if let Some(called) = &mut done.called {
         called.health = health;
     }
     settle(&deps, settlement).await;
 }
 
-async fn call(deps: &Deps, id: HookId, hook: &HookRecord) -> (HookSettlement, Health) {
+async fn call(deps: &Arc<Deps>, id: HookId, hook: Arc<HookRecord>) -> (HookSettlement, Health) {
     let started = deps.clock.now();
     let began = Instant::now();
     let attempt = hook.attempts.len() + 1;
-    let answer = match request::build(&deps.store, id, hook, attempt, started) {
-        Ok(request) => deps.poster.post(request).await,
-        Err(error) => Err(HookError::permanent(error.to_string())),
-    };
+    // Its own task, so that what breaks it is a result like others, and settled.
+    let called = actix_rt::spawn(answer(deps.clone(), id, hook.clone(), attempt, started)).await;
+    let (answer, health) = called.unwrap_or_else(|error| {
+        tracing::error!(%error, hook.id = %id, "a webhook call broke down; it is made again later");
+        (Err(HookError::temporary("internal error".into())), Health::Unknown)
+    });
     let took = began.elapsed();
     deps.metrics.hook_seconds.observe(took.as_secs_f64());
     let now = deps.clock.now();
     let decision = plan::decide(&answer, attempt, now, &deps.options.schedule);
-    let health = plan::health(&answer);
     let (success, status, error, response) = plan::describe(answer);
     let result = if success {
         "ok"
@@ -238,6 +267,50 @@ async fn call(deps: &Deps, id: HookId, hook: &HookRecord) -> (HookSettlement, He
     (HookSettlement { id, now, attempt, decision }, health)
 }
 
+/// The answer, and what it tells about the URL: nothing, where it was not called.
+async fn answer(
+    deps: Arc<Deps>,
+    id: HookId,
+    hook: Arc<HookRecord>,
+    attempt: usize,
+    started: Timestamp,
+) -> (Result<HookAnswer, HookError>, Health) {
+    match request(&deps.store, id, hook, attempt, started).await {
+        Ok(request) => {
+            let answer = deps.poster.post(request).await;
+            let health = plan::health(&answer);
+            (answer, health)
+        }
+        Err(error) => (Err(unbuilt(id, &error)), Health::Unknown),
+    }
+}
+
+async fn request(
+    store: &Store,
+    id: HookId,
+    hook: Arc<HookRecord>,
+    attempt: usize,
+    started: Timestamp,
+) -> Result<HookRequest, StoreError> {
+    if !request::is_large(&hook) {
+        return request::build(store, id, &hook, attempt, started);
+    }
+    let store = store.clone();
+    let building =
+        tokio::task::spawn_blocking(move || request::build(&store, id, &hook, attempt, started)).await;
+    // Nothing cancels it but the end of the runtime, and then nobody waits.
+    building.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
+/// Only a message that is gone for good ends its hook. Paths and the like are for the operator alone.
+fn unbuilt(id: HookId, error: &StoreError) -> HookError {
+    tracing::error!(%error, hook.id = %id, "the message that a hook tells cannot be read");
+    match error {
+        StoreError::Damaged { .. } => HookError::permanent(error.to_string()),
+        _ => HookError::temporary("internal error: the message cannot be read now".into()),
+    }
+}
+
 /// Settles, however long it takes: the result is known only here.
 async fn settle(deps: &Deps, settlement: HookSettlement) {
     let mut wait = Duration::from_millis(100);
@@ -248,6 +321,22 @@ async fn settle(deps: &Deps, settlement: HookSettlement) {
         tracing::debug!(%error, hook.id = %settlement.id, "the result of a webhook call cannot be stored; trying again");
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(Duration::from_secs(10));
+    }
+}
+
+/// Counts a call for as long as it lives.
+struct InFlight(Metrics);
+
+impl InFlight {
+    fn new(metrics: &Metrics) -> InFlight {
+        metrics.hooks_in_flight.inc();
+        InFlight(metrics.clone())
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.hooks_in_flight.dec();
     }
 }
 
@@ -319,13 +408,13 @@ impl Handler<Scan> for WebhookActor {
 impl Handler<Called> for WebhookActor {
     type Result = ();
 
-    fn handle(&mut self, Called { url, id, health }: Called, ctx: &mut Context<Self>) {
-        if let Some(state) = self.urls.get_mut(&url) {
-            state.running -= 1;
-            state.claimed.remove(&id);
-            state.pace.learn(health, Instant::now());
+    fn handle(&mut self, Called { group, id, health }: Called, ctx: &mut Context<Self>) {
+        if let Some(url) = self.urls.get_mut(&group) {
+            url.running -= 1;
+            url.claimed.remove(&id);
+            url.pace.learn(health, Instant::now());
         }
-        self.look(&url, ctx);
+        self.look(&group, ctx);
         self.set_timer(ctx);
     }
 }
@@ -335,15 +424,8 @@ impl Handler<Tick> for WebhookActor {
 
     fn handle(&mut self, _: Tick, ctx: &mut Context<Self>) {
         self.timer = None;
-        let now = self.deps.clock.now();
-        let due: Vec<String> = self
-            .urls
-            .iter()
-            .filter(|(_, url)| url.next_due.is_some_and(|at| at <= now))
-            .map(|(name, _)| name.clone())
-            .collect();
-        for url in due {
-            self.look(&url, ctx);
+        for group in self.schedule.take_due(self.deps.clock.now()) {
+            self.look(&group, ctx);
         }
         self.set_timer(ctx);
     }
@@ -372,5 +454,30 @@ impl Handler<crate::delivery::Break> for WebhookActor {
 
     fn handle(&mut self, _: crate::delivery::Break, _: &mut Context<Self>) {
         panic!("scripted");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_url_takes_more_than_a_quarter_of_the_calls() {
+        for (calls_per_url_max, calls_max, start, most) in
+            [(20, 200, 2, 20), (20, 40, 2, 10), (20, 3, 1, 1), (1, 200, 1, 1), (20, 1, 1, 1)]
+        {
+            let options = WebhookOptions {
+                schedule: RetrySchedule(Vec::new()),
+                calls_per_url_max,
+                calls_max,
+                due_batch_max: 1,
+            };
+            let mut pace = options.pace();
+            assert_eq!(pace.limit(), start, "{options:?}");
+            for _ in 0..1000 {
+                pace.learn(Health::Good, Instant::now());
+            }
+            assert_eq!(pace.limit(), most, "{options:?}");
+        }
     }
 }

@@ -30,12 +30,13 @@ pub(super) fn decide(
     }
 }
 
-/// What a call tells about its URL: one that does not answer gets fewer calls until it does.
+/// What a call tells about its URL: one that does not answer gets one call at a time until it does, because
+/// calls that hang take the places of those to other URLs.
 pub(super) fn health(answer: &Result<HookAnswer, HookError>) -> Health {
     match answer {
         Ok(_) => Health::Good,
         Err(error) if error.permanent => Health::Unknown,
-        Err(_) => Health::Strained,
+        Err(_) => Health::Unreachable,
     }
 }
 
@@ -59,6 +60,8 @@ pub(super) fn describe(answer: Result<HookAnswer, HookError>) -> (bool, u16, Str
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pace::Pace;
+    use tokio::time::Instant;
 
     const NOW: Timestamp = Timestamp::from_millis(0);
 
@@ -86,6 +89,21 @@ mod tests {
         ] {
             assert_eq!(decide(&answer, attempts, NOW, &schedule), expected, "{answer:?} {attempts}");
         }
+    }
+
+    #[test]
+    fn a_url_that_does_not_answer_gets_one_call_at_a_time() {
+        for (answer, expected) in [
+            (answer(200, None), Health::Good),
+            (answer(500, None), Health::Good),
+            (Err(HookError::permanent("bad URL".into())), Health::Unknown),
+            (Err(HookError::temporary("timeout".into())), Health::Unreachable),
+        ] {
+            assert_eq!(health(&answer), expected, "{answer:?}");
+        }
+        let mut pace = Pace::new(20, 20);
+        pace.learn(health(&Err(HookError::temporary("timeout".into()))), Instant::now());
+        assert_eq!(pace.limit(), 1);
     }
 
     #[test]

@@ -3,7 +3,10 @@
 use super::{AddressGuard, HookRequest};
 use futures_util::future::LocalBoxFuture;
 use hickory_resolver::{TokioResolver, config::ResolverConfig};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{
+    dns::{Addrs, Name, Resolve, Resolving},
+    header::{DATE, HeaderMap, RETRY_AFTER},
+};
 use std::{
     error::Error,
     net::{IpAddr, SocketAddr},
@@ -104,11 +107,7 @@ impl HttpPoster {
         }
         let mut response = builder.send().await.map_err(|error| HookError::temporary(explain(&error)))?;
         let status = response.status().as_u16();
-        let retry_after = response
-            .headers()
-            .get("retry-after")
-            .and_then(|value| value.to_str().ok()?.trim().parse().ok())
-            .map(Duration::from_secs);
+        let retry_after = retry_after(response.headers());
         let mut body = Vec::new();
         while body.len() < self.answer_max
             && let Ok(Some(chunk)) = response.chunk().await
@@ -124,6 +123,19 @@ impl Poster for HttpPoster {
     fn post(&self, request: HookRequest) -> LocalBoxFuture<'_, Result<HookAnswer, HookError>> {
         Box::pin(self.call(request))
     }
+}
+
+/// RFC 9110 section 10.2.3: seconds, or a date. A date is taken against the answer's own `Date`, so that a clock
+/// that is off at either side does no harm; without one it says nothing.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name)?.to_str().ok();
+    let value = text(RETRY_AFTER)?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = httpdate::parse_http_date(value).ok()?;
+    let answered = httpdate::parse_http_date(text(DATE)?).ok()?;
+    until.duration_since(answered).ok()
 }
 
 /// The system's name servers; on a machine without any, the hosts file alone.
@@ -178,4 +190,36 @@ fn explain(error: &reqwest::Error) -> String {
         cause = error.source();
     }
     if text.is_empty() { "the call failed".into() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        for (value, date, expected) in [
+            ("120", None, Some(120)),
+            (" 5 ", Some(date), Some(5)),
+            ("Sun, 06 Nov 1994 08:51:37 GMT", Some(date), Some(120)),
+            ("Sunday, 06-Nov-94 08:51:37 GMT", Some(date), Some(120)),
+            ("Sun Nov  6 08:51:37 1994", Some(date), Some(120)),
+            (date, Some(date), Some(0)),
+            ("Sun, 06 Nov 1994 08:49:00 GMT", Some(date), None),
+            ("Sun, 06 Nov 1994 08:51:37 GMT", None, None),
+            ("Sun, 06 Nov 1994 08:51:37 GMT", Some("yesterday"), None),
+            ("soon", Some(date), None),
+            ("-5", Some(date), None),
+            ("", Some(date), None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, value.parse().unwrap());
+            if let Some(date) = date {
+                headers.insert(DATE, date.parse().unwrap());
+            }
+            assert_eq!(retry_after(&headers), expected.map(Duration::from_secs), "{value} {date:?}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new()), None);
+    }
 }

@@ -24,7 +24,18 @@ pub struct HookRequest {
     pub body: Vec<u8>,
 }
 
+/// A message of more bytes takes long enough to be read, parsed and written as JSON to hold up others.
+const LARGE: u64 = 256 << 10;
+
+/// Whether [`build`] takes long, and so wants a thread of its own.
+pub(super) fn is_large(hook: &HookRecord) -> bool {
+    matches!(&hook.subject, HookSubject::Incoming(incoming) if incoming.arrival.size > LARGE)
+}
+
 /// The call for a hook.
+///
+/// # Errors
+/// [`StoreError::Damaged`] when the message it tells is gone for good; others may pass.
 pub(super) fn build(
     store: &Store,
     id: HookId,
