@@ -4,6 +4,7 @@ use super::Http;
 use actix_web::{HttpResponse, web};
 use futures_util::FutureExt;
 use std::future::{Ready, ready};
+use store::Store;
 
 /// `GET /healthz`.
 pub(super) fn healthz() -> Ready<HttpResponse> {
@@ -29,11 +30,33 @@ fn why_not_ready(http: &Http) -> Option<&'static str> {
     if handles.writer.room() == 0 {
         return Some("too much is waiting to be stored");
     }
-    match handles.store.map_usage() {
+    no_room(&handles.store)
+}
+
+fn no_room(store: &Store) -> Option<&'static str> {
+    match store.has_room() {
+        Ok(true) => None,
+        Ok(false) => Some("new messages are refused; free disk space, or raise store.map_size"),
         Err(_) => Some("the store cannot be read"),
-        Ok((used, size)) if used.saturating_add(http.app.settings.store.reserve) >= size => {
-            Some("the store is full; raise store.map_size")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use store::StoreOptions;
+
+    #[test]
+    fn a_server_that_refuses_new_messages_is_not_ready() {
+        let roomy = StoreOptions { map_size: 1 << 24, map_reserve: 1 << 20, disk_reserve: 0, inline_max: 1 };
+        for (options, ready) in [
+            (roomy.clone(), true),
+            (StoreOptions { map_reserve: 1 << 24, ..roomy.clone() }, false),
+            (StoreOptions { disk_reserve: u64::MAX, ..roomy }, false),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let (store, _writer) = Store::open(dir.path(), options.clone()).unwrap();
+            assert_eq!(no_room(&store).is_none(), ready, "{options:?}");
         }
-        Ok(_) => None,
     }
 }

@@ -137,6 +137,7 @@ fn actor_options(metrics: Metrics) -> Options {
             concurrency_start: 1,
             concurrency_max: 1,
             connections_max: 1,
+            content_bytes_max: 64 << 20,
             connection_messages_max: 1,
             connection_idle: seconds(1),
             connection_age_max: seconds(1),

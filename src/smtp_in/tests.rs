@@ -558,6 +558,7 @@ fn actor_options(pending_max: usize, metrics: actors::Metrics) -> Options {
             concurrency_start: 1,
             concurrency_max: 1,
             connections_max: 1,
+            content_bytes_max: 64 << 20,
             connection_messages_max: 1,
             connection_idle: hour,
             connection_age_max: hour,

@@ -4,7 +4,7 @@
 //! the writer never waits for it and many are written side by side. A file that no committed change refers
 //! to is removed at the next start.
 
-use crate::{StoreError, records::ContentRecord, txn::Txn};
+use crate::{StoreError, data_dir, keys::Key, records::ContentRecord, tables::Tables, txn::Txn};
 use bytes::Bytes;
 use mail::ContentId;
 use std::{
@@ -25,7 +25,7 @@ pub(crate) struct ContentFiles {
 impl ContentFiles {
     pub(crate) fn open(data_dir: &Path, inline_max: usize) -> Result<ContentFiles, StoreError> {
         let dir = data_dir.join("content");
-        fs::create_dir_all(&dir).map_err(|error| StoreError::file(&dir, error))?;
+        data_dir::make_private(&dir)?;
         Ok(ContentFiles { dir, inline_max })
     }
 
@@ -68,12 +68,12 @@ impl ContentFiles {
         }
     }
 
-    /// Removes every file not named in `wanted`.
+    /// Removes every content file not named in `wanted`. What else people put there is left alone.
     pub(crate) fn remove_others(&self, wanted: &HashSet<String>) -> Result<(), StoreError> {
         let failed = |error| StoreError::file(&self.dir, error);
         for entry in fs::read_dir(&self.dir).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            if entry.file_name().to_str().is_none_or(|name| !wanted.contains(name)) {
+            if entry.file_name().to_str().is_some_and(|name| is_file_name(name) && !wanted.contains(name)) {
                 let _ = fs::remove_file(entry.path());
             }
         }
@@ -90,6 +90,22 @@ pub(crate) fn file_name(name: [u8; 16]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+fn is_file_name(name: &str) -> bool {
+    name.len() == 32 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// The file that an encoded record refers to. Most are inline: only their tag is looked at.
+pub(crate) fn file_of(tables: &Tables, record: &[u8]) -> Result<Option<[u8; 16]>, StoreError> {
+    const INLINE: u8 = 0;
+    if record.first() == Some(&INLINE) {
+        return Ok(None);
+    }
+    match tables.contents.decode(record)? {
+        ContentRecord::File { name, .. } => Ok(Some(name)),
+        ContentRecord::Inline(_) => Ok(None),
+    }
 }
 
 impl Txn<'_> {
@@ -118,13 +134,42 @@ impl Txn<'_> {
                 self.tables.content_shares.delete(&mut self.rw, &id)?;
             }
             _ => {
-                if let Some(ContentRecord::File { name, .. }) = self.tables.contents.get(&self.rw, &id)? {
-                    self.dropped_files.push(name);
+                if let Some(record) = self.tables.contents.raw().db.get(&self.rw, &id.encode())? {
+                    self.dropped_files.extend(file_of(self.tables, record)?);
                 }
                 self.tables.contents.delete(&mut self.rw, &id)?;
                 self.tables.content_shares.delete(&mut self.rw, &id)?;
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tag_of_an_inline_content_is_zero() {
+        let inline = postcard::to_stdvec(&ContentRecord::Inline(Bytes::from_static(b"x"))).unwrap();
+        let file = postcard::to_stdvec(&ContentRecord::File { name: [0; 16], size: 1 }).unwrap();
+        assert_eq!((inline[0], file[0]), (0, 1));
+    }
+
+    #[test]
+    fn only_names_of_our_making_are_removed() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let files = ContentFiles::open(dir.path(), 0).unwrap();
+        let (wanted, orphan) = (file_name([1; 16]), file_name([0xab; 16]));
+        let upper = orphan.to_uppercase();
+        let others = ["notes.txt", "abababab", &upper, &format!("{orphan}0"), &"g".repeat(32)];
+        for name in others.into_iter().chain([wanted.as_str(), &orphan]) {
+            fs::write(files.dir.join(name), "").unwrap();
+        }
+        files.remove_others(&HashSet::from([wanted.clone()])).unwrap();
+        for name in others.into_iter().chain([wanted.as_str()]) {
+            assert!(files.dir.join(name).exists(), "{name}");
+        }
+        assert!(!files.dir.join(orphan).exists());
     }
 }

@@ -8,6 +8,14 @@ pub enum StoreError {
     /// Another process has the data directory open.
     #[error("{0} is in use by another postrider process; stop it first, or choose another directory")]
     InUse(PathBuf),
+    /// The directory holds files, and not those of a store.
+    #[error(
+        "{0} holds files that are not Postrider's; choose an empty directory, or one that does not exist yet"
+    )]
+    NotOurs(PathBuf),
+    /// The counters are not of the shape that the layout says: a build between releases wrote them.
+    #[error("{0} holds data of a shape that this version does not know; use the version that wrote it")]
+    Shape(PathBuf),
     /// The data was written by a version of Postrider that this one does not understand.
     #[error(
         "{path} holds data of layout {found}, and this version reads layouts up to {known}; use a newer version"
@@ -53,6 +61,17 @@ impl From<heed::Error> for StoreError {
 }
 
 impl StoreError {
+    /// The database can no longer be written by this process, or is damaged: a restart is due.
+    pub fn is_fatal(&self) -> bool {
+        use heed::MdbError::{Corrupted, Invalid, PageNotFound, Panic, VersionMismatch};
+        matches!(
+            self,
+            StoreError::Database(heed::Error::Mdb(
+                Corrupted | Invalid | PageNotFound | Panic | VersionMismatch
+            ))
+        )
+    }
+
     pub(crate) fn file(path: impl Into<PathBuf>, source: std::io::Error) -> StoreError {
         if is_disk_full(&source) { StoreError::Full } else { StoreError::File { path: path.into(), source } }
     }

@@ -4,6 +4,7 @@ use crate::{
     StoreError,
     change::{Applied, Sweep},
     keys::{Expiring, ExpiryKey, Key},
+    records::MessageOutcome,
     txn::{Outcome, Txn},
 };
 use mail::Timestamp;
@@ -30,6 +31,9 @@ impl Txn<'_> {
                 Expiring::RetiredMessage(id) => {
                     if let Some(retired) = self.tables.retired.get(&self.rw, &id)? {
                         self.forget_from_id(&retired.message)?;
+                        if matches!(retired.outcome, MessageOutcome::Failed { .. }) {
+                            self.expire_streak(&retired.message, now)?;
+                        }
                         self.tables.retired.delete(&mut self.rw, &id)?;
                     }
                 }

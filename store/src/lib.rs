@@ -5,6 +5,7 @@
 
 mod change;
 mod content;
+mod data_dir;
 mod directory;
 mod due;
 mod dump;
@@ -35,11 +36,11 @@ pub use writer::{Committed, Writer};
 
 use bytes::Bytes;
 use content::ContentFiles;
+use data_dir::DataDir;
 use heed::{Env, WithoutTls};
 use records::ContentRecord;
 use std::{
     collections::HashSet,
-    fs::{self, File, TryLockError},
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
 };
@@ -72,26 +73,25 @@ pub(crate) struct Inner {
     pub(crate) tables: Tables,
     pub(crate) files: ContentFiles,
     directory: RwLock<Arc<Directory>>,
-    /// Locked as long as the store is open.
-    _lock: File,
+    _dir: DataDir,
 }
 
 impl Store {
     /// Opens the data directory, made new when it is missing. There is one writer.
     ///
     /// # Errors
-    /// [`StoreError::InUse`] when another process has it open, [`StoreError::Layout`] when a newer version
-    /// wrote it.
+    /// [`StoreError::NotOurs`] when the directory is somebody else's, [`StoreError::InUse`] when another process
+    /// has it open, [`StoreError::Layout`] and [`StoreError::Shape`] when another version wrote it.
     pub fn open(path: &Path, options: StoreOptions) -> Result<(Store, Writer), StoreError> {
-        fs::create_dir_all(path).map_err(|error| StoreError::file(path, error))?;
-        restrict(path)?;
-        let lock = lock(path)?;
+        let dir = DataDir::claim(path)?;
         let env = env::open(path, &options, Tables::COUNT)?;
+        layout::recognise(&env, path)?;
         let tables = Tables::open(&env)?;
         layout::bring_up(&env, &tables, path)?;
         let files = ContentFiles::open(path, options.inline_max)?;
         files.remove_others(&wanted_files(&env, &tables)?)?;
         let directory = Directory::load(&*env.read_txn()?, &tables)?;
+        dir.sync(path)?;
         let inner = Arc::new(Inner {
             path: path.into(),
             options,
@@ -99,7 +99,7 @@ impl Store {
             tables,
             files,
             directory: RwLock::new(Arc::new(directory)),
-            _lock: lock,
+            _dir: dir,
         });
         Ok((Store { inner: inner.clone() }, Writer::new(inner)))
     }
@@ -146,6 +146,15 @@ impl Store {
         Ok((self.inner.used_bytes(&txn)?, self.inner.options.map_size as u64))
     }
 
+    /// Whether map and disk have room for new mail beyond what settling needs. While they have not, the writer
+    /// refuses new mail.
+    ///
+    /// # Errors
+    /// When the database cannot be read or the file system does not answer.
+    pub fn has_room(&self) -> Result<bool, StoreError> {
+        self.inner.has_room()
+    }
+
     /// The whole state as text, one record a line, for tests and for people in need. Secrets are left out.
     pub fn dump(&self) -> Result<String, StoreError> {
         self.read(dump::dump)
@@ -158,10 +167,19 @@ impl Store {
 }
 
 impl Inner {
-    pub(crate) fn reload_directory(&self) -> Result<(), StoreError> {
-        let directory = Directory::load(&*self.env.read_txn()?, &self.tables)?;
+    pub(crate) fn set_directory(&self, directory: Directory) {
         *self.directory.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(directory);
-        Ok(())
+    }
+
+    pub(crate) fn has_room(&self) -> Result<bool, StoreError> {
+        let used = self.used_bytes(&*self.env.read_txn()?)?;
+        let map_left = (self.options.map_size as u64).saturating_sub(used);
+        if map_left < self.options.map_reserve as u64 {
+            return Ok(false);
+        }
+        let disk =
+            rustix::fs::statvfs(&self.path).map_err(|error| StoreError::file(&self.path, error.into()))?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize) >= self.options.disk_reserve)
     }
 
     /// Bytes in pages that hold data; free pages can be used again and do not count.
@@ -176,35 +194,19 @@ impl Inner {
     }
 }
 
-/// Others on the machine have no business with other people's mail.
-fn restrict(path: &Path) -> Result<(), StoreError> {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
-        .map_err(|error| StoreError::file(path, error))
+/// The group of work that is due, a destination or a URL, as the store knows it: very long names are cut to
+/// what fits a key. Whoever keeps state by group compares this.
+pub fn due_group(name: &str) -> &str {
+    keys::cut(name)
 }
 
-fn lock(path: &Path) -> Result<File, StoreError> {
-    let file = path.join("lock");
-    let failed = |error| StoreError::file(&file, error);
-    let lock = File::options().create(true).truncate(false).write(true).open(&file).map_err(failed)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(path.into())),
-        Err(TryLockError::Error(error)) => Err(failed(error)),
-    }
-}
-
+/// The names of the content files that the database refers to.
 fn wanted_files(env: &Env<WithoutTls>, tables: &Tables) -> Result<HashSet<String>, StoreError> {
     let txn = env.read_txn()?;
     let mut wanted = HashSet::new();
     for entry in tables.contents.raw().db.iter(&txn)? {
-        // Only the tag is looked at for the many that are inline.
         let (_, bytes) = entry?;
-        if bytes.first() != Some(&0)
-            && let ContentRecord::File { name, .. } = tables.contents.decode(bytes)?
-        {
-            wanted.insert(content::file_name(name));
-        }
+        wanted.extend(content::file_of(tables, bytes)?.map(content::file_name));
     }
     Ok(wanted)
 }

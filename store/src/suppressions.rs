@@ -56,6 +56,12 @@ impl Txn<'_> {
     ) -> Result<(), StoreError> {
         let key = base_key(record);
         match outcome {
+            // Coming off the list starts a new row, so there is nothing to count while it is there.
+            MessageOutcome::Failed { .. } if self.tables.suppressions.contains(&self.rw, &key)? => {
+                self.forget_streak(&key)
+            }
+            // Without history there is no row.
+            MessageOutcome::Failed { .. } if expires <= now => Ok(()),
             MessageOutcome::Failed { .. } => {
                 let Streak { mut failures } = self.tables.streaks.get(&self.rw, &key)?.unwrap_or_default();
                 failures.retain(|(_, until)| *until > now);
@@ -65,13 +71,31 @@ impl Txn<'_> {
                 self.tables.streaks.put(&mut self.rw, &key, &Streak { failures })
             }
             MessageOutcome::Delivered | MessageOutcome::Suppressed | MessageOutcome::Canceled => {
-                // A look costs far less than a write, and most addresses have no streak.
-                if self.tables.streaks.contains(&self.rw, &key)? {
-                    self.tables.streaks.delete(&mut self.rw, &key)?;
-                }
-                Ok(())
+                self.forget_streak(&key)
             }
         }
+    }
+
+    /// Removes failures that history no longer has, when the message of one of them is removed.
+    pub(crate) fn expire_streak(&mut self, record: &QueueRecord, now: Timestamp) -> Result<(), StoreError> {
+        let key = base_key(record);
+        let Some(Streak { mut failures }) = self.tables.streaks.get(&self.rw, &key)? else { return Ok(()) };
+        let before = failures.len();
+        failures.retain(|(_, until)| *until > now);
+        if failures.is_empty() {
+            self.tables.streaks.delete(&mut self.rw, &key)?;
+        } else if failures.len() < before {
+            self.tables.streaks.put(&mut self.rw, &key, &Streak { failures })?;
+        }
+        Ok(())
+    }
+
+    /// A look costs far less than a write, and most addresses have no streak.
+    fn forget_streak(&mut self, key: &(AccountId, String)) -> Result<(), StoreError> {
+        if self.tables.streaks.contains(&self.rw, key)? {
+            self.tables.streaks.delete(&mut self.rw, key)?;
+        }
+        Ok(())
     }
 }
 

@@ -277,6 +277,54 @@ fn the_third_failure_in_a_row_suppresses_and_a_delivery_ends_the_row() {
 }
 
 #[test]
+fn failures_in_a_row_are_remembered_only_while_they_can_count() {
+    let streaks = |f: &Fixture| {
+        f.store.read(|view| view.tables.streaks.from(&view.txn, std::ops::Bound::Unbounded, 10)).unwrap()
+    };
+    let mut f = Fixture::new();
+    f.fail("listed@remote.example", Suppress::Now);
+    f.fail("listed@remote.example", Suppress::No);
+    assert_eq!(streaks(&f), [], "on the list");
+    for _ in 0..3 {
+        f.fail("third@remote.example", Suppress::IfThirdInRow);
+    }
+    assert_eq!(streaks(&f), [], "on the list after the third");
+
+    let from = f.accept(&["friend@remote.example"; 2]);
+    let later = NOW.after(Duration::from_secs(60));
+    for (id, now) in [(from, NOW), (from + 1, later)] {
+        let decision = Decision::Failed { verdict: None, suppress: Suppress::No };
+        f.apply(Change::Settle(vec![Settlement { id: QueueId(id), now, attempt: None, decision }]));
+    }
+    let sweep = |now: Timestamp| Change::Sweep(Sweep { now, events_before: NOW, limit: 100 });
+    f.apply(sweep(NOW.after(KEEP)));
+    let left = streaks(&f);
+    assert_eq!(left[0].1.failures, [(QueueId(from + 1), later.after(KEEP))]);
+    f.apply(sweep(later.after(KEEP)));
+    assert_eq!(streaks(&f), [], "history has none of them any more");
+
+    let mut f =
+        Fixture::with(options(), AccountRecord { keep_retired_messages: Duration::ZERO, ..account() });
+    let id = f.accept(&["friend@remote.example"]);
+    f.settle(id, None, Decision::Failed { verdict: None, suppress: Suppress::No });
+    assert_eq!(streaks(&f), [], "no history");
+}
+
+#[test]
+fn a_batch_that_is_reported_as_failed_was_not_done() {
+    let mut f = Fixture::new();
+    let inner = f.store.inner.clone();
+    let mut txn = inner.env.write_txn().unwrap();
+    inner.tables.domains.raw().put(&mut txn, "damaged.example", b"?").unwrap();
+    txn.commit().unwrap();
+    let before = inner.tables.accounts.len(&inner.env.read_txn().unwrap()).unwrap();
+    let new = AccountRecord { name: "new".into(), ..account() };
+    let error = f.writer.commit([Change::PutAccount(new)].iter()).err().unwrap();
+    assert!(matches!(error, StoreError::Damaged { table: "domains" }), "{error}");
+    assert_eq!(inner.tables.accounts.len(&inner.env.read_txn().unwrap()).unwrap(), before);
+}
+
+#[test]
 fn a_mailbox_failure_suppresses_at_once_and_only_once() {
     let mut f = Fixture::new();
     assert!(!f.fail("friend@remote.example", Suppress::No));
@@ -439,10 +487,12 @@ fn a_full_map_refuses_new_mail_still_settles_and_recovers() {
         assert!(accepted.len() < 1000, "the map never fills");
     };
     assert_eq!(refusal, Err(Refusal::Full));
+    assert!(!f.store.has_room().unwrap());
     assert!(accepted.len() > 10);
     for id in &accepted {
         f.settle(id.0, Some(delivered()), Decision::Delivered);
     }
+    assert!(f.store.has_room().unwrap());
     assert!(f.try_apply(Change::Accept(submission(&["friend@remote.example"], body))).is_ok());
 }
 
@@ -451,6 +501,7 @@ fn a_disk_with_too_little_left_refuses_new_mail() {
     let mut f = Fixture::with(StoreOptions { disk_reserve: u64::MAX, ..options() }, account());
     let refused = f.try_apply(Change::Accept(submission(&["friend@remote.example"], b"x")));
     assert_eq!(refused, Err(Refusal::Full));
+    assert!(!f.store.has_room().unwrap());
     assert_eq!(f.try_apply(Change::Arrive(arrival(None))), Err(Refusal::Full));
 }
 
@@ -465,6 +516,40 @@ fn data_of_a_newer_layout_is_left_alone() {
     drop((store, writer));
     let error = Store::open(dir.path(), options()).err().unwrap().to_string();
     assert!(error.contains("layout 7") && error.contains("newer version"), "{error}");
+}
+
+#[test]
+fn counters_of_another_shape_are_reported_and_left_alone() {
+    for counters in [&[1_u8, 2][..], &[0; 30]] {
+        let f = Fixture::new();
+        let inner = &f.store.inner;
+        let mut txn = inner.env.write_txn().unwrap();
+        inner.tables.meta.put(&mut txn, "counters", counters).unwrap();
+        txn.commit().unwrap();
+        let Fixture { store, writer, dir } = f;
+        drop((store, writer));
+        let error = Store::open(dir.path(), options()).err().unwrap().to_string();
+        assert!(error.contains("a shape that this version does not know"), "{error}");
+    }
+}
+
+#[test]
+fn the_database_of_another_program_is_left_alone() {
+    let dir = TempDir::new().unwrap();
+    let env = env::open(dir.path(), &options(), 1).unwrap();
+    let txn = env.write_txn().unwrap();
+    env.create_databases_and_commit(txn, |opener, txn| {
+        opener
+            .create_database::<heed::types::Bytes, heed::types::Bytes>(txn, Some("theirs"))
+            .map(heed::CommitOrAbort::<_, ()>::Commit)
+    })
+    .unwrap()
+    .unwrap_commit();
+    drop(env);
+    let before = std::fs::read(dir.path().join("data.mdb")).unwrap();
+    let error = Store::open(dir.path(), options()).err().unwrap();
+    assert!(matches!(error, StoreError::NotOurs(_)), "{error}");
+    assert_eq!(std::fs::read(dir.path().join("data.mdb")).unwrap(), before);
 }
 
 #[test]

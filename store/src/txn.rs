@@ -41,8 +41,9 @@ pub struct Touched {
 
 impl Counters {
     pub(crate) fn read(txn: &RoTxn<'_>, tables: &Tables) -> Result<Counters, StoreError> {
-        match tables.meta.get(txn, COUNTERS)? {
-            Some(bytes) => postcard::from_bytes(bytes).map_err(|_| StoreError::Damaged { table: "meta" }),
+        match tables.meta.get(txn, COUNTERS)?.map(postcard::take_from_bytes) {
+            Some(Ok((counters, []))) => Ok(counters),
+            Some(_) => Err(StoreError::Damaged { table: "meta" }),
             None => Ok(Counters::default()),
         }
     }

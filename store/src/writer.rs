@@ -1,7 +1,7 @@
 //! The writer: batches of changes, each batch one synced transaction.
 
 use crate::{
-    Change, Inner, Refusal, StoreError,
+    Change, Directory, Inner, Refusal, StoreError,
     change::Applied,
     txn::{Touched, Txn},
 };
@@ -37,7 +37,7 @@ impl Writer {
         &mut self,
         changes: impl Iterator<Item = &'c Change> + Clone,
     ) -> Result<Committed, StoreError> {
-        let accepting = self.has_room()?;
+        let accepting = self.inner.has_room()?;
         match self.try_commit(changes.clone(), accepting) {
             Err(StoreError::Full) if accepting && changes.clone().any(Change::needs_room) => {
                 self.try_commit(changes, false)
@@ -60,24 +60,14 @@ impl Writer {
                 txn.apply(change)?
             });
         }
+        // Nothing may fail after the commit: the caller would be told that it did not happen.
+        let directory =
+            if txn.touched.directory { Some(Directory::load(&txn.rw, &self.inner.tables)?) } else { None };
         let (touched, dropped_files) = txn.commit()?;
+        if let Some(directory) = directory {
+            self.inner.set_directory(directory);
+        }
         self.inner.files.remove(&dropped_files);
-        if touched.directory {
-            self.inner.reload_directory()?;
-        }
         Ok(Committed { results, touched })
-    }
-
-    /// Whether map and disk have room for new mail beyond what settling needs.
-    fn has_room(&self) -> Result<bool, StoreError> {
-        let options = &self.inner.options;
-        let used = self.inner.used_bytes(&*self.inner.env.read_txn()?)?;
-        let map_left = (options.map_size as u64).saturating_sub(used);
-        if map_left < options.map_reserve as u64 {
-            return Ok(false);
-        }
-        let disk = rustix::fs::statvfs(&self.inner.path)
-            .map_err(|error| StoreError::file(&self.inner.path, error.into()))?;
-        Ok(disk.f_bavail.saturating_mul(disk.f_frsize) >= options.disk_reserve)
     }
 }
