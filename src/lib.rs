@@ -8,3 +8,5 @@ pub mod password;
 pub mod server;
 pub mod signals;
 pub mod smtp_in;
+#[cfg(test)]
+mod testing;

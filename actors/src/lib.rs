@@ -88,25 +88,21 @@ pub struct Handles {
 pub fn start(store: Store, writer: Writer, options: Options) -> Handles {
     let Options { clock, router, metrics, .. } = options;
     let hints = WriterHints::default();
-    let (writer, placement) = match options.threads {
-        Threads::Current => {
-            let writer =
-                StoreWriter::start(store.clone(), writer, options.writer, hints.clone(), metrics.clone());
-            (writer, Placement::Here)
-        }
+    let (alone, placement) = match options.threads {
+        Threads::Current => (None, Placement::Here),
         Threads::Own(threads) => {
-            let alone = Arbiter::new().handle();
-            let writer = StoreWriter::start_on(
-                &alone,
-                store.clone(),
-                writer,
-                options.writer,
-                hints.clone(),
-                metrics.clone(),
-            );
-            (writer, Placement::On((0..threads.get()).map(|_| Arbiter::new().handle()).collect()))
+            let arbiters = (0..threads.get()).map(|_| Arbiter::new().handle()).collect();
+            (Some(Arbiter::new().handle()), Placement::On(arbiters))
         }
     };
+    let writer = StoreWriter::start(
+        store.clone(),
+        writer,
+        options.writer,
+        hints.clone(),
+        metrics.clone(),
+        alone.as_ref(),
+    );
     let delivery = Arc::new(delivery::Deps {
         store: store.clone(),
         writer: writer.clone(),

@@ -5,7 +5,7 @@
 //! little to do and large when there is much, without a timer.
 
 use crate::{Metrics, hints::Hints};
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
+use actix::{Actor, ActorContext, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message};
 use mail::{AccountId, BaseAddress, MsgId, QueueId, SuppressionId};
 use std::{ops::Range, sync::Arc};
 use store::{
@@ -88,45 +88,26 @@ pub struct StoreWriter {
 }
 
 impl StoreWriter {
-    /// Starts the actor on the current arbiter.
+    /// Starts the actor: on the given arbiter, which it has to itself since it blocks, or in tests on the current
+    /// one.
     pub(crate) fn start(
         store: Store,
         writer: Writer,
         limits: WriterLimits,
         hints: WriterHints,
         metrics: Metrics,
-    ) -> StoreWriter {
-        Self::start_with(store, limits, |alive| {
-            WriterActor::new(writer, limits, hints, metrics, alive).start()
-        })
-    }
-
-    /// Starts the actor on an arbiter of its own.
-    pub(crate) fn start_on(
-        arbiter: &actix::ArbiterHandle,
-        store: Store,
-        writer: Writer,
-        limits: WriterLimits,
-        hints: WriterHints,
-        metrics: Metrics,
-    ) -> StoreWriter {
-        Self::start_with(store, limits, |alive| {
-            WriterActor::start_in_arbiter(arbiter, move |_| {
-                WriterActor::new(writer, limits, hints, metrics, alive)
-            })
-        })
-    }
-
-    fn start_with(
-        store: Store,
-        limits: WriterLimits,
-        start: impl FnOnce(watch::Sender<()>) -> Addr<WriterActor>,
+        arbiter: Option<&ArbiterHandle>,
     ) -> StoreWriter {
         let (sender, alive) = watch::channel(());
+        let actor = WriterActor::new(writer, limits, hints, metrics, sender);
+        let addr = match arbiter {
+            Some(arbiter) => WriterActor::start_in_arbiter(arbiter, move |_| actor),
+            None => actor.start(),
+        };
         let room_kib_max = u32::try_from(limits.pending_bytes_max / 1024).unwrap_or(u32::MAX).max(1);
         StoreWriter {
             store,
-            addr: start(sender),
+            addr,
             room: Arc::new(Semaphore::new(limits.pending_max)),
             room_kib: Arc::new(Semaphore::new(room_kib_max as usize)),
             room_kib_max,
@@ -378,5 +359,22 @@ impl Handler<Commit> for WriterActor {
         if self.fatal {
             ctx.stop();
         }
+    }
+}
+
+#[cfg(test)]
+impl StoreWriter {
+    /// Breaks the actor, as a bug would.
+    pub(crate) fn break_down(&self) {
+        self.addr.do_send(crate::delivery::Break);
+    }
+}
+
+#[cfg(test)]
+impl Handler<crate::delivery::Break> for WriterActor {
+    type Result = ();
+
+    fn handle(&mut self, _: crate::delivery::Break, _: &mut Context<Self>) {
+        panic!("scripted");
     }
 }

@@ -1,20 +1,12 @@
 //! Sessions over real sockets, with a real store behind them.
 
 use super::*;
-use actors::{
-    Clock, DeliveryOptions, Dialer, HookAnswer, HookError, HookRequest, JanitorOptions, NextHop, Options,
-    Poster, RetrySchedule, Router, Stream, Threads, WebhookOptions, WriterLimits,
-};
+use crate::testing::{Setup, account, domain};
 use bytes::Bytes;
 use config::Settings;
-use futures_util::future::LocalBoxFuture;
-use mail::{AccountId, MsgId, Timestamp};
+use mail::{AccountId, MsgId};
 use prometheus::Registry;
-use std::time::Duration;
-use store::{
-    Store, StoreOptions,
-    records::{AccountRecord, AddressPattern, DomainRecord, MessageRecord},
-};
+use store::records::{AddressPattern, MessageRecord};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     time::timeout,
@@ -370,18 +362,11 @@ impl TestServer {
     }
 
     fn start_with(mode: Mode, pending_max: usize, change: impl FnOnce(&mut Settings)) -> TestServer {
-        let dir = tempfile::tempdir().unwrap();
-        let mut settings = Settings::defaults();
-        change(&mut settings);
-        let store_options =
-            StoreOptions { map_size: 64 << 20, map_reserve: 1 << 20, disk_reserve: 0, inline_max: 64 << 10 };
-        let (store, mut writer) = Store::open(dir.path(), store_options).unwrap();
-        writer.commit(accounts().iter()).unwrap();
-        let registry = Registry::new();
-        let metrics = actors::Metrics::register(&registry).unwrap();
-        let handles = actors::start(store, writer, actor_options(pending_max, metrics.clone()));
-        let hostname = "mx.example".parse().unwrap();
-        let app = Arc::new(App { handles, settings, hostname, mode, registry, metrics });
+        let mut setup = Setup::new("mx.example", change);
+        setup.mode = mode;
+        setup.options.writer.pending_max = pending_max;
+        setup.writer.commit(accounts().iter()).unwrap();
+        let (app, dir) = setup.start();
         let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let smtp = Some(serve(Arc::clone(&app), listener).unwrap());
@@ -502,93 +487,13 @@ impl Client {
     }
 }
 
-/// 2026-11-22T10:00:00Z.
-const NOW: Timestamp = Timestamp::from_millis(1_795_341_600_000);
-
-fn accounts() -> Vec<store::Change> {
-    let localhost = DomainRecord {
-        name: "localhost".parse().unwrap(),
-        catchall_separator: '+',
-        disabled: false,
-        dkim: Vec::new(),
-    };
-    let account = |name: &str, localparts: &[&str]| AccountRecord {
-        name: name.into(),
-        full_name: name.into(),
-        password_hash: String::new(),
-        addresses: localparts
-            .iter()
-            .map(|local| AddressPattern::Address(format!("{local}@localhost").parse().unwrap()))
-            .collect(),
-        from_id_login_addresses: Vec::new(),
-        keep_retired_messages: Duration::ZERO,
-        keep_retired_hooks: Duration::ZERO,
-        dsn_to_inbox: false,
-        disabled: name == "disabled",
-        outgoing_webhook: None,
-        incoming_webhook: None,
-        webhook_secret: vec![0; 24],
-        created: NOW,
-    };
-    vec![
-        store::Change::PutDomain(localhost),
-        store::Change::PutAccount(account("rider", &["rider", "postmaster"])),
-        store::Change::PutAccount(account("other", &["other"])),
-        store::Change::PutAccount(account("disabled", &["disabled"])),
+fn accounts() -> [store::Change; 4] {
+    let mut rider = account("rider");
+    rider.addresses.push(AddressPattern::Address("postmaster@localhost".parse().unwrap()));
+    [
+        store::Change::PutDomain(domain("localhost")),
+        store::Change::PutAccount(rider),
+        store::Change::PutAccount(account("other")),
+        store::Change::PutAccount(account("disabled")),
     ]
-}
-
-fn actor_options(pending_max: usize, metrics: actors::Metrics) -> Options {
-    let hour = Duration::from_secs(3600);
-    Options {
-        clock: Clock::following_tokio(NOW),
-        router: Router::relay("nowhere.example", ([127, 0, 0, 1], 9).into()),
-        dialer: Arc::new(Nowhere),
-        poster: Arc::new(Nowhere),
-        writer: WriterLimits {
-            pending_max,
-            pending_bytes_max: 1 << 24,
-            batch_max: 100,
-            batch_bytes_max: 1 << 24,
-        },
-        delivery: DeliveryOptions {
-            ehlo_name: "mx.example".into(),
-            timeouts: smtp::Timeouts::default(),
-            schedule: RetrySchedule(vec![hour]),
-            concurrency_start: 1,
-            concurrency_max: 1,
-            connections_max: 1,
-            content_bytes_max: 64 << 20,
-            connection_messages_max: 1,
-            connection_idle: hour,
-            connection_age_max: hour,
-            recipients_max: 1,
-            due_batch_max: 10,
-            actor_idle: hour,
-        },
-        webhooks: WebhookOptions {
-            schedule: RetrySchedule(Vec::new()),
-            calls_per_url_max: 1,
-            calls_max: 1,
-            due_batch_max: 1,
-        },
-        janitor: JanitorOptions { interval: hour, batch: 1, keep_events: hour },
-        metrics,
-        threads: Threads::Current,
-    }
-}
-
-/// Nothing is sent in these tests.
-struct Nowhere;
-
-impl Dialer for Nowhere {
-    fn dial<'d>(&'d self, _: &'d NextHop) -> LocalBoxFuture<'d, io::Result<Box<dyn Stream>>> {
-        Box::pin(async { Err(io::ErrorKind::ConnectionRefused.into()) })
-    }
-}
-
-impl Poster for Nowhere {
-    fn post(&self, _: HookRequest) -> LocalBoxFuture<'_, Result<HookAnswer, HookError>> {
-        Box::pin(async { Err(HookError { message: "nowhere".into(), permanent: true }) })
-    }
 }

@@ -69,3 +69,14 @@ fn a_large_content_of_a_refused_message_does_not_stay_on_disk() {
         assert_eq!(files(), 0);
     });
 }
+
+#[test]
+fn the_death_of_the_writer_is_told_and_nobody_waits_for_it() {
+    run(async {
+        let f = Fixture::new(Peer::default(), Receiver::default());
+        let accept = f.handles.writer.accept(f.submission(&["friend@remote.example"]));
+        f.handles.writer.break_down();
+        assert!(matches!(accept.await, Err(WriteError::Stopped)));
+        f.handles.writer.died().await;
+    });
+}

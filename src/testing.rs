@@ -1,0 +1,142 @@
+//! What the tests of all ways into the server share: a real store and actors, a clock that starts at a known
+//! moment, and nowhere to deliver to.
+
+use crate::{
+    app::{App, Mode},
+    server::open_store,
+};
+use actors::*;
+use config::Settings;
+use futures_util::future::LocalBoxFuture;
+use mail::{Domain, Timestamp};
+use prometheus::Registry;
+use std::{io, sync::Arc, time::Duration};
+use store::{
+    Store, Writer,
+    records::{AccountRecord, AddressPattern, DomainRecord},
+};
+use tempfile::TempDir;
+
+/// 2026-11-22T10:00:00Z.
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_795_341_600_000);
+
+/// An [`App`] that is about to start.
+pub(crate) struct Setup {
+    /// [`Mode::Serve`] unless changed.
+    pub(crate) mode: Mode,
+    /// Those of [`actor_options`] unless changed.
+    pub(crate) options: Options,
+    /// What fills the store, still without actors.
+    pub(crate) writer: Writer,
+    store: Store,
+    settings: Settings,
+    hostname: Domain,
+    registry: Registry,
+    dir: TempDir,
+}
+
+impl Setup {
+    /// With an empty store in a directory of its own.
+    pub(crate) fn new(hostname: &str, change: impl FnOnce(&mut Settings)) -> Setup {
+        let dir = tempfile::tempdir().unwrap();
+        let mut settings = Settings::defaults();
+        settings.data_dir = dir.path().into();
+        settings.store.map_size = 64 << 20;
+        settings.store.reserve = 1 << 20;
+        settings.store.min_free_disk = 0;
+        change(&mut settings);
+        let (store, writer) = open_store(&settings).unwrap();
+        let registry = Registry::new();
+        let options = actor_options(hostname, Metrics::register(&registry).unwrap());
+        let hostname = hostname.parse().unwrap();
+        Setup { mode: Mode::Serve, options, writer, store, settings, hostname, registry, dir }
+    }
+
+    /// Starts the actors on this thread. The directory must outlive the app.
+    pub(crate) fn start(self) -> (Arc<App>, TempDir) {
+        let Setup { mode, options, writer, store, settings, hostname, registry, dir } = self;
+        let metrics = options.metrics.clone();
+        let handles = actors::start(store, writer, options);
+        (Arc::new(App { handles, settings, hostname, mode, registry, metrics }), dir)
+    }
+}
+
+/// A domain in use, without DKIM keys.
+pub(crate) fn domain(name: &str) -> DomainRecord {
+    DomainRecord { name: name.parse().unwrap(), catchall_separator: '+', disabled: false, dkim: Vec::new() }
+}
+
+/// An account without a password that has its name at localhost as its address and keeps nothing; the one named
+/// `disabled` is.
+pub(crate) fn account(name: &str) -> AccountRecord {
+    AccountRecord {
+        name: name.into(),
+        full_name: name.into(),
+        password_hash: String::new(),
+        addresses: vec![AddressPattern::Address(format!("{name}@localhost").parse().unwrap())],
+        from_id_login_addresses: Vec::new(),
+        keep_retired_messages: Duration::ZERO,
+        keep_retired_hooks: Duration::ZERO,
+        dsn_to_inbox: false,
+        disabled: name == "disabled",
+        outgoing_webhook: None,
+        incoming_webhook: None,
+        webhook_secret: vec![0; 24],
+        created: NOW,
+    }
+}
+
+fn actor_options(hostname: &str, metrics: Metrics) -> Options {
+    let seconds = Duration::from_secs;
+    Options {
+        clock: Clock::following_tokio(NOW),
+        router: Router::relay("nowhere.example", ([127, 0, 0, 1], 9).into()),
+        dialer: Arc::new(Nowhere),
+        poster: Arc::new(Nowhere),
+        writer: WriterLimits {
+            pending_max: 100,
+            pending_bytes_max: 1 << 24,
+            batch_max: 100,
+            batch_bytes_max: 1 << 24,
+        },
+        delivery: DeliveryOptions {
+            ehlo_name: hostname.into(),
+            timeouts: smtp::Timeouts::default(),
+            schedule: RetrySchedule(vec![seconds(3600)]),
+            concurrency_start: 1,
+            concurrency_max: 1,
+            connections_max: 1,
+            content_bytes_max: 64 << 20,
+            connection_messages_max: 1,
+            connection_idle: seconds(1),
+            connection_age_max: seconds(1),
+            recipients_max: 1,
+            due_batch_max: 10,
+            actor_idle: seconds(60),
+        },
+        webhooks: WebhookOptions {
+            schedule: RetrySchedule(Vec::new()),
+            calls_per_url_max: 1,
+            calls_max: 1,
+            due_batch_max: 1,
+        },
+        janitor: JanitorOptions { interval: seconds(3600), batch: 1, keep_events: seconds(3600) },
+        metrics,
+        threads: Threads::Current,
+    }
+}
+
+/// Nothing leaves: no connection is made, no call arrives.
+struct Nowhere;
+
+impl Dialer for Nowhere {
+    fn dial<'d>(&'d self, _: &'d NextHop) -> LocalBoxFuture<'d, io::Result<Box<dyn Stream>>> {
+        Box::pin(async { Err(io::ErrorKind::ConnectionRefused.into()) })
+    }
+}
+
+impl Poster for Nowhere {
+    fn post(&self, _: HookRequest) -> LocalBoxFuture<'_, Result<HookAnswer, HookError>> {
+        Box::pin(async { Err(HookError { message: "nowhere".into(), permanent: true }) })
+    }
+}
