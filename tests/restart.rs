@@ -60,3 +60,18 @@ async fn messages_accounts_and_suppressions_are_kept() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn stopping_fails_no_mail_of_its_own() {
+    let mut server = Server::start().await;
+    let recipients: Vec<_> =
+        (0..400).map(|n| json!({"Address": format!("friend{n}@remote{}.example", n % 7)})).collect();
+    server.send(&json!({"To": recipients, "Subject": "many", "Text": "hello"})).await;
+    assert!(server.terminate().await.success());
+    server.restart().await;
+    eventually("the rest to be delivered", async || {
+        let queued = server.metric("postrider_queue_messages", "").await;
+        if queued == 0.0 { Ok(()) } else { Err(format!("{queued} are queued")) }
+    })
+    .await;
+}
