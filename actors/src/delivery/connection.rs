@@ -18,6 +18,10 @@ use tokio::{
 /// How long taking leave may take; nothing depends on it.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long to listen to a host that has stopped listening, and how much.
+const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(2);
+const LAST_WORDS_MAX: usize = 64 * 1024;
+
 /// A connection that is ready for a transaction.
 pub(crate) struct Connection {
     stream: Box<dyn Stream>,
@@ -124,7 +128,11 @@ impl Connection {
                     let written = timeout(self.write_timeout, write_all(&mut self.stream, chunks)).await;
                     match written {
                         Ok(Ok(())) => {}
-                        Ok(Err(_)) => self.session.peer_closed(),
+                        Ok(Err(_)) => {
+                            // A host that refuses in the middle of the content says why before it closes.
+                            let _ = timeout(LAST_WORDS_TIMEOUT, self.hear_last_words()).await;
+                            self.session.peer_closed();
+                        }
                         Err(_) => self.session.timed_out(),
                     }
                 }
@@ -143,6 +151,19 @@ impl Connection {
                     return Pause::Closed(failure.unwrap_or(Failure::Closed { at: Phase::Quit }));
                 }
             }
+        }
+    }
+
+    /// Gives the session what the host had still sent.
+    async fn hear_last_words(&mut self) {
+        let mut heard = 0;
+        while heard < LAST_WORDS_MAX {
+            self.input.clear();
+            match self.stream.read_buf(&mut self.input).await {
+                Ok(0) | Err(_) => return,
+                Ok(count) => heard += count,
+            }
+            self.session.received(&self.input);
         }
     }
 }

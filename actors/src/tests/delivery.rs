@@ -296,3 +296,21 @@ fn contents_in_memory_are_bounded_and_a_larger_one_goes_alone() {
         assert_eq!(peer.received().len(), 8);
     });
 }
+
+#[test]
+fn a_refusal_in_the_middle_of_the_content_is_heard() {
+    run(async {
+        let f = Fixture::new(Peer::script([Act::RefuseMidContent]), Receiver::default());
+        let mut submission = f.submission(&["friend@remote.example"]);
+        let content = [b"Subject: x\r\n\r\n", "x\r\n".repeat(300_000).as_bytes()].concat();
+        submission.size = content.len() as u64;
+        submission.content = f.handles.store.stage([1; 16], content.into()).unwrap();
+        let id = f.handles.writer.accept(submission).await.unwrap().start;
+        let retired = f.retired(id).await;
+        assert_eq!(retired.message.attempts.len(), 1, "{:?}", retired.message.attempts);
+        let AttemptResult::Refused(answer) = &retired.message.attempts[0].result else {
+            panic!("{:?}", retired.message.attempts)
+        };
+        assert_eq!((answer.code, answer.text.as_str()), (552, "enough"));
+    });
+}

@@ -45,6 +45,8 @@ pub(super) enum Act {
     AcceptAndClose,
     /// Says nothing after the data.
     Hang,
+    /// Refuses and closes while the content is still being sent.
+    RefuseMidContent,
 }
 
 /// A scripted mail server behind a dialer.
@@ -89,6 +91,7 @@ impl Peer {
         let mut session = ServerSession::new(server_options());
         let mut buffer = [0; 4096];
         let mut act = Act::Accept;
+        let mut sending = false;
         loop {
             match session.step() {
                 ServerStep::Write(bytes) => {
@@ -98,16 +101,23 @@ impl Peer {
                 }
                 ServerStep::Read { .. } | ServerStep::Silent { .. } => match stream.read(&mut buffer).await {
                     Ok(0) | Err(_) => return,
+                    Ok(_) if sending && matches!(act, Act::RefuseMidContent) => {
+                        let _ = stream.write_all(b"552 5.3.4 enough\r\n").await;
+                        return;
+                    }
                     Ok(count) => session.received(&buffer[..count]),
                 },
                 ServerStep::Mail(_) => {
                     act = self.next();
                     session.answer(Reply::new(250, "ok"));
                 }
-                ServerStep::Rcpt(_) => session.answer(match act {
-                    Act::Rcpt(code) => Reply::new(code, "scripted"),
-                    _ => Reply::new(250, "ok"),
-                }),
+                ServerStep::Rcpt(_) => {
+                    sending = true;
+                    session.answer(match act {
+                        Act::Rcpt(code) => Reply::new(code, "scripted"),
+                        _ => Reply::new(250, "ok"),
+                    });
+                }
                 ServerStep::Message(_) => match act {
                     Act::Data(code) => session.answer(Reply::new(code, "scripted")),
                     Act::Hang => session.keep_silent(),
