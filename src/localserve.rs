@@ -100,6 +100,8 @@ fn settings(args: &LocalserveArgs) -> Settings {
     settings.delivery.data_start_timeout = short;
     settings.delivery.data_end_timeout = short;
     settings.limits.shutdown_grace = Duration::from_secs(5);
+    // What is sent is received here too, and a developer's machine has other uses for its memory.
+    settings.delivery.content_bytes_max = 64 << 20;
     settings
 }
 
