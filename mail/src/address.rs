@@ -98,7 +98,7 @@ impl Domain {
     /// When it is neither.
     pub fn parse(text: &str) -> Result<Domain, AddressError> {
         if let Some(literal) = text.strip_prefix('[') {
-            return parse_literal(literal).map(|ip| Domain(literal_text(ip).into()));
+            return parse_literal(literal).map(|ip| Domain(address_literal(ip).into()));
         }
         check_name(text)?;
         let ascii = Uts46::new()
@@ -535,7 +535,8 @@ fn parse_literal(text: &str) -> Result<IpAddr, AddressError> {
     ip.map_err(|_| AddressError::Literal)
 }
 
-fn literal_text(ip: IpAddr) -> String {
+/// An IP address as an address literal (RFC 5321, 4.1.3), as `[192.0.2.1]` or `[IPv6:2001:db8::1]`.
+pub fn address_literal(ip: IpAddr) -> String {
     match ip {
         IpAddr::V4(ip) => format!("[{ip}]"),
         IpAddr::V6(ip) => format!("[IPv6:{ip}]"),

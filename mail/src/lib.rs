@@ -14,7 +14,7 @@ mod sign;
 mod time;
 mod verdict;
 
-pub use address::{Address, AddressError, Domain, Localpart, ReversePath};
+pub use address::{Address, AddressError, Domain, Localpart, ReversePath, address_literal};
 pub use base_address::BaseAddress;
 pub use compose::{Composed, bcc_header};
 pub use content_type::{ContentType, ContentTypeError};

@@ -38,6 +38,14 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// As in mail headers (RFC 5322, 3.3), in UTC: `Sat, 22 Nov 2025 10:00:00 +0000`.
+    pub fn to_rfc5322(self) -> String {
+        let time = jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::MAX);
+        let zoned = time.to_zoned(jiff::tz::TimeZone::UTC);
+        // It fails for years before 0 only.
+        jiff::fmt::rfc2822::DateTimePrinter::new().zoned_to_string(&zoned).unwrap_or_default()
+    }
+
     /// Reads an RFC 3339 time with any zone; precision below a millisecond is dropped.
     pub fn parse_rfc3339(text: &str) -> Option<Timestamp> {
         text.parse::<jiff::Timestamp>().ok().map(|t| Timestamp(t.as_millisecond()))
@@ -62,6 +70,7 @@ mod tests {
     fn a_time_reads_back_what_it_wrote() {
         let time = Timestamp::from_millis(1_763_805_600_500);
         assert_eq!(time.to_string(), "2025-11-22T10:00:00.5Z");
+        assert_eq!(time.to_rfc5322(), "Sat, 22 Nov 2025 10:00:00 +0000");
         assert_eq!(Timestamp::parse_rfc3339("2025-11-22T11:00:00.5+01:00"), Some(time));
         assert_eq!(Timestamp::parse_rfc3339("yesterday"), None);
     }

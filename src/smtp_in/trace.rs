@@ -1,7 +1,6 @@
 //! The trace fields that a message gets on arrival (RFC 5321 section 4.4).
 
-use jiff::fmt::rfc2822;
-use mail::{Address, Domain, ReversePath, Timestamp};
+use mail::{Address, Domain, ReversePath, Timestamp, address_literal};
 use smtp::Peer;
 use std::{fmt::Write as _, net::IpAddr};
 
@@ -31,7 +30,7 @@ impl Trace<'_> {
     /// `Return-Path` and `Received`, with their line ends.
     pub(super) fn fields(&self) -> String {
         let mut fields = String::with_capacity(512);
-        let literal = literal(self.remote);
+        let literal = address_literal(self.remote);
         let result = write!(
             fields,
             "Return-Path: <{}>\r\nReceived: from {} ({literal})\r\n\tby {} with {} id {}",
@@ -48,7 +47,7 @@ impl Trace<'_> {
             fields.push('>');
         }
         fields.push_str(";\r\n\t");
-        fields.push_str(&date(self.now));
+        fields.push_str(&self.now.to_rfc5322());
         fields.push_str("\r\n");
         fields
     }
@@ -73,21 +72,6 @@ impl Trace<'_> {
             (false, false, _) => "SMTP",
         }
     }
-}
-
-fn literal(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(v4) => format!("[{v4}]"),
-        IpAddr::V6(v6) => format!("[IPv6:{v6}]"),
-    }
-}
-
-/// RFC 5322 section 3.3, in UTC.
-fn date(now: Timestamp) -> String {
-    let time = jiff::Timestamp::from_millisecond(now.as_millis()).unwrap_or(jiff::Timestamp::MAX);
-    let zoned = time.to_zoned(jiff::tz::TimeZone::UTC);
-    // It fails for years before 0 only.
-    rfc2822::DateTimePrinter::new().zoned_to_string(&zoned).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -3,9 +3,8 @@
 use super::super::Client;
 use crate::http::error::{ApiError, Code};
 use bytes::Bytes;
-use jiff::{fmt::rfc2822, tz::TimeZone};
-use mail::{Address, Composed, Domain, Draft, Timestamp, bcc_header};
-use std::{fmt::Write, net::IpAddr, sync::Arc};
+use mail::{Address, Composed, Domain, Draft, Timestamp, address_literal, bcc_header};
+use std::{fmt::Write, sync::Arc};
 use store::{DirectoryDomain, Store, StoreError, records::ContentRecord};
 
 /// Everything that the content of a message is made of.
@@ -96,7 +95,7 @@ fn write_received(out: &mut String, preparation: &Preparation, utf8: bool) -> st
     let Preparation { hostname, client, recipient, now, names: [name, _], .. } = preparation;
     out.push_str("Received: ");
     if let Some(address) = client.address {
-        let literal = Literal(address.to_canonical());
+        let literal = address_literal(address.to_canonical());
         write!(out, "from {literal} ({literal})\r\n\t")?;
     }
     let id = name[..8].iter().fold(0u64, |id, byte| id << 8 | u64::from(*byte));
@@ -108,24 +107,7 @@ fn write_received(out: &mut String, preparation: &Preparation, utf8: bool) -> st
         recipient.write_smtp(out)?;
         out.push('>');
     }
-    write!(out, ";\r\n\t{}\r\n", date(*now))
-}
-
-fn date(now: Timestamp) -> String {
-    let utc = jiff::Timestamp::from_second(now.as_secs()).unwrap_or_default().to_zoned(TimeZone::UTC);
-    rfc2822::to_string(&utc).expect("the clock is in a year of four digits")
-}
-
-/// An address as a literal (RFC 5321, 4.1.3).
-struct Literal(IpAddr);
-
-impl std::fmt::Display for Literal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            IpAddr::V4(v4) => write!(f, "[{v4}]"),
-            IpAddr::V6(v6) => write!(f, "[IPv6:{v6}]"),
-        }
-    }
+    write!(out, ";\r\n\t{}\r\n", now.to_rfc5322())
 }
 
 #[cfg(test)]
