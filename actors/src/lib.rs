@@ -13,6 +13,7 @@ mod supervisor;
 mod suppressions;
 #[cfg(test)]
 mod tests;
+mod timer;
 mod webhooks;
 
 pub use clock::Clock;

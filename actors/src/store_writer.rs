@@ -7,7 +7,7 @@
 use crate::{Metrics, hints::Hints};
 use actix::{Actor, ActorContext, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message};
 use mail::{AccountId, BaseAddress, MsgId, QueueId, SuppressionId};
-use std::{ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc, time::Duration};
 use store::{
     Applied, Arrival, Change, HookSettlement, NewSuppression, Refusal, Settlement, Store, StoreError,
     Submission, Sweep, Writer, records::ContentRecord,
@@ -237,6 +237,21 @@ impl StoreWriter {
         let (reply, done) = oneshot::channel();
         self.addr.do_send(Write { change, reply, _permit: permit });
         done.await.map_err(|_| WriteError::Stopped)?
+    }
+}
+
+/// Writes until it is written, however long that takes, since what is written is known only to the caller.
+/// `None` when nothing can be written any more. That nothing can be stored is logged by the actor.
+pub(crate) async fn persist<T>(write: impl AsyncFn() -> Result<T, WriteError>) -> Option<T> {
+    let mut wait = Duration::from_millis(100);
+    loop {
+        match write().await {
+            Ok(done) => return Some(done),
+            Err(WriteError::Stopped) => return None,
+            Err(error) => tracing::debug!(%error, "an outcome cannot be stored; trying again"),
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(Duration::from_secs(10));
     }
 }
 

@@ -7,13 +7,13 @@ use crate::{
     janitor::{Janitor, JanitorDeps},
     schedule::Schedule,
     suppressions::{SuppressionActor, SuppressionDeps},
+    timer::{Timer, instant_of},
     webhooks::{self, WebhookActor},
 };
 use actix::{
     Actor, ActorContext, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message, ResponseFuture,
-    SpawnHandle, StreamHandler,
+    StreamHandler,
 };
-use mail::Timestamp;
 use std::{
     collections::{BTreeSet, HashMap},
     hash::{DefaultHasher, Hash, Hasher},
@@ -148,7 +148,7 @@ pub(crate) struct Supervisor {
     breakdowns: HashMap<ChildId, Breakdowns>,
     parked: BTreeSet<String>,
     generation: u64,
-    timer: Option<(Timestamp, SpawnHandle)>,
+    timer: Timer,
     /// Those who wait until all is still.
     stopping: Option<Vec<tokio::sync::oneshot::Sender<()>>>,
 }
@@ -172,7 +172,7 @@ impl Supervisor {
             breakdowns: HashMap::new(),
             parked: BTreeSet::new(),
             generation: 0,
-            timer: None,
+            timer: Timer::default(),
             stopping: None,
         }
     }
@@ -248,14 +248,8 @@ impl Supervisor {
     }
 
     fn set_timer(&mut self, ctx: &mut Context<Self>) {
-        let Some(at) = self.schedule.first() else { return };
-        if self.timer.as_ref().is_some_and(|(set, _)| *set <= at) {
-            return;
-        }
-        let wait = at.since(self.deps.delivery.clock.now()) + Duration::from_millis(1);
-        let handle = ctx.notify_later(Tick, wait);
-        if let Some((_, later)) = self.timer.replace((at, handle)) {
-            ctx.cancel_future(later);
+        if let Some(at) = self.schedule.first() {
+            self.timer.set(instant_of(at, self.deps.delivery.clock.now()), Tick, ctx);
         }
     }
 
@@ -357,7 +351,7 @@ impl Handler<Tick> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, _: Tick, ctx: &mut Context<Self>) {
-        self.timer = None;
+        self.timer.went_off();
         for destination in self.schedule.take_due(self.deps.delivery.clock.now()) {
             self.wake(&destination, ctx);
         }

@@ -15,8 +15,10 @@ use crate::{
     Clock, Metrics, StoreWriter,
     exit::ExitNotice,
     pace::{Health, Pace},
+    store_writer::persist,
+    timer::{Timer, instant_of},
 };
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use attempt::{Attempted, Job};
 use connection::Connection;
 use mail::QueueId;
@@ -147,7 +149,7 @@ pub(crate) struct DeliveryActor {
     aside: HashSet<QueueId>,
     running: usize,
     idle: Vec<Connection>,
-    timer: Option<(Instant, SpawnHandle)>,
+    timer: Timer,
     /// When there will be something to read; known after a look that found nothing due.
     next_look: Option<Instant>,
     idle_since: Instant,
@@ -170,7 +172,7 @@ impl DeliveryActor {
             next_look: None,
             running: 0,
             idle: Vec::new(),
-            timer: None,
+            timer: Timer::default(),
             idle_since: Instant::now(),
             draining: false,
             throttled: false,
@@ -236,7 +238,7 @@ impl DeliveryActor {
                 if due.is_empty() { view.next_message_due(&self.destination, Some(now))? } else { None };
             Ok((due, next))
         })?;
-        self.next_look = next.map(|at| Instant::now() + at.since(now) + Duration::from_millis(1));
+        self.next_look = next.map(|at| instant_of(at, now));
         self.claimed.extend(&due);
         self.ready.extend(due);
         Ok(!self.ready.is_empty())
@@ -303,11 +305,8 @@ impl DeliveryActor {
 
     fn settle_suppressed(&mut self, id: QueueId, ctx: &mut Context<Self>) {
         let now = self.deps.clock.now();
-        self.settle(Settlement { id, now, attempt: None, decision: Decision::Suppressed }, ctx);
-    }
-
-    fn settle(&self, settlement: Settlement, ctx: &mut Context<Self>) {
-        let claim = Claim::new(vec![settlement.id], ctx.address(), &self.deps.metrics);
+        let settlement = Settlement { id, now, attempt: None, decision: Decision::Suppressed };
+        let claim = Claim::new(vec![id], ctx.address(), &self.deps.metrics);
         actix_rt::spawn(settle(self.deps.clone(), vec![settlement], claim));
     }
 
@@ -335,14 +334,8 @@ impl DeliveryActor {
         let connections =
             self.idle.iter().map(|connection| connection.idle_since + self.deps.options.connection_idle);
         let next = connections.chain(idle_end).chain(self.next_look).chain(self.pace.paused_until(now)).min();
-        let Some(next) = next else { return };
-        // A timer that comes too early does no harm, and is cheaper than setting it anew.
-        if self.timer.as_ref().is_some_and(|(at, _)| *at <= next) {
-            return;
-        }
-        let timer = ctx.notify_later(Tick, next.saturating_duration_since(now));
-        if let Some((_, later)) = self.timer.replace((next, timer)) {
-            ctx.cancel_future(later);
+        if let Some(next) = next {
+            self.timer.set(next, Tick, ctx);
         }
     }
 
@@ -446,18 +439,10 @@ fn failed_attempt(deps: &Deps, error: &str, permanent: bool) -> Attempt {
 
 /// Settles, however long it takes: the outcome is known only here.
 async fn settle(deps: Arc<Deps>, settlements: Vec<Settlement>, mut claim: Claim) {
-    let mut wait = Duration::from_millis(100);
-    let suppressed = loop {
-        match deps.writer.settle(settlements.clone()).await {
-            Ok(suppressed) => break suppressed,
-            Err(crate::WriteError::Stopped) => return,
-            Err(error) => {
-                // The writer says aloud that nothing can be stored.
-                tracing::debug!(%error, message.id = %settlements[0].id, "an outcome cannot be stored; trying again");
-            }
-        }
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(Duration::from_secs(10));
+    let Some(suppressed) = persist(async || deps.writer.settle(settlements.clone()).await).await else {
+        // Nothing can be recorded any more, and what was sent must not be sent again.
+        std::mem::forget(claim);
+        return;
     };
     deps.metrics.suppressions_added.with_label_values(&["queue"]).inc_by(suppressed as u64);
     for settlement in &settlements {
@@ -572,7 +557,7 @@ impl Handler<Tick> for DeliveryActor {
     type Result = ();
 
     fn handle(&mut self, _: Tick, ctx: &mut Context<Self>) {
-        self.timer = None;
+        self.timer.went_off();
         self.advance(ctx);
         if self.is_idle() && self.idle_since.elapsed() >= self.deps.options.actor_idle {
             self.leave(ctx);

@@ -80,3 +80,17 @@ fn the_death_of_the_writer_is_told_and_nobody_waits_for_it() {
         f.handles.writer.died().await;
     });
 }
+
+#[test]
+fn what_was_sent_is_not_sent_again_when_its_outcome_can_no_longer_be_recorded() {
+    run(async {
+        let peer = Peer::default();
+        let f = Fixture::new(peer.clone(), Receiver::default());
+        let mut submission = f.submission(&["friend@remote.example"]);
+        submission.future_release = Some(f.clock.now().after(std::time::Duration::from_secs(1)));
+        f.handles.writer.accept(submission).await.unwrap();
+        f.handles.writer.break_down();
+        f.wait(std::time::Duration::from_secs(600)).await;
+        assert_eq!(peer.received().len(), 1);
+    });
+}

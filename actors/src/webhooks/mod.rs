@@ -15,8 +15,10 @@ use crate::{
     hints::Hints,
     pace::{Health, Pace},
     schedule::Schedule,
+    store_writer::persist,
+    timer::{Timer, instant_of},
 };
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, SpawnHandle, StreamHandler};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, StreamHandler};
 use mail::{HookId, Timestamp};
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -107,7 +109,7 @@ pub(crate) struct WebhookActor {
     urls: HashMap<String, Url>,
     /// When hooks of these groups become due.
     schedule: Schedule,
-    timer: Option<(Timestamp, SpawnHandle)>,
+    timer: Timer,
     draining: bool,
     exit: ExitNotice,
 }
@@ -126,7 +128,7 @@ impl WebhookActor {
             deps,
             urls: HashMap::new(),
             schedule: Schedule::default(),
-            timer: None,
+            timer: Timer::default(),
             draining: false,
             exit,
         }
@@ -161,14 +163,8 @@ impl WebhookActor {
     }
 
     fn set_timer(&mut self, ctx: &mut Context<Self>) {
-        let Some(at) = self.schedule.first() else { return };
-        if self.timer.as_ref().is_some_and(|(set, _)| *set <= at) {
-            return;
-        }
-        let wait = at.since(self.deps.clock.now()) + Duration::from_millis(1);
-        let handle = ctx.notify_later(Tick, wait);
-        if let Some((_, later)) = self.timer.replace((at, handle)) {
-            ctx.cancel_future(later);
+        if let Some(at) = self.schedule.first() {
+            self.timer.set(instant_of(at, self.deps.clock.now()), Tick, ctx);
         }
     }
 }
@@ -313,15 +309,7 @@ fn unbuilt(id: HookId, error: &StoreError) -> HookError {
 
 /// Settles, however long it takes: the result is known only here.
 async fn settle(deps: &Deps, settlement: HookSettlement) {
-    let mut wait = Duration::from_millis(100);
-    while let Err(error) = deps.writer.settle_hooks(vec![settlement.clone()]).await {
-        if matches!(error, crate::WriteError::Stopped) {
-            return;
-        }
-        tracing::debug!(%error, hook.id = %settlement.id, "the result of a webhook call cannot be stored; trying again");
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(Duration::from_secs(10));
-    }
+    persist(async || deps.writer.settle_hooks(vec![settlement.clone()]).await).await;
 }
 
 /// Counts a call for as long as it lives.
@@ -423,7 +411,7 @@ impl Handler<Tick> for WebhookActor {
     type Result = ();
 
     fn handle(&mut self, _: Tick, ctx: &mut Context<Self>) {
-        self.timer = None;
+        self.timer.went_off();
         for group in self.schedule.take_due(self.deps.clock.now()) {
             self.look(&group, ctx);
         }
