@@ -22,7 +22,7 @@ pub use delivery::{
 };
 pub use janitor::JanitorOptions;
 pub use metrics::Metrics;
-pub use store_writer::{StoreWriter, WriteError, WriterLimits};
+pub use store_writer::{Accepted, StoreWriter, WriteError, WriterLimits};
 pub use supervisor::SupervisorSnapshot;
 pub use suppressions::Suppressions;
 pub use webhooks::{

@@ -9,8 +9,8 @@ use actix::{Actor, ActorContext, Addr, ArbiterHandle, AsyncContext, Context, Han
 use mail::{AccountId, BaseAddress, MsgId, QueueId, SuppressionId};
 use std::{ops::Range, sync::Arc, time::Duration};
 use store::{
-    Applied, Arrival, Change, HookSettlement, NewSuppression, Refusal, Settlement, Store, StoreError,
-    Submission, Sweep, Writer, records::ContentRecord,
+    Applied, Arrival, Change, HookSettlement, MessageAction, NewSuppression, Refusal, Settlement, Store,
+    StoreError, Submission, Sweep, Writer, records::ContentRecord,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot, watch};
 
@@ -28,6 +28,15 @@ struct Write {
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Commit;
+
+/// A message that is in the queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The ids of its recipients, in their order.
+    pub ids: Range<u64>,
+    /// The sender's copy did not fit in the account's mailboxes.
+    pub copy_left_out: bool,
+}
 
 /// Why a change was not made.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -115,18 +124,23 @@ impl StoreWriter {
         }
     }
 
-    /// Puts a message in the queue. Returns the ids of its recipients, in their order.
+    /// Puts a message in the queue.
     ///
     /// # Errors
     /// [`WriteError::Busy`] when too many wait. Dropping the future does not take the message back.
-    pub async fn accept(&self, submission: Submission) -> Result<Range<u64>, WriteError> {
+    pub async fn accept(&self, submission: Submission) -> Result<Accepted, WriteError> {
         let recipients = submission.recipients.len() as u64;
-        let staged = [Some(&submission.content), submission.sent_copy.as_ref()];
-        let staged = staged.into_iter().flatten().filter_map(in_file).collect();
-        match self.with_staged(staged, Change::Accept(submission)).await? {
-            Applied::Accepted(QueueId(first)) => Ok(first..first + recipients),
+        let copy = submission.sent_copy.as_ref().and_then(in_file);
+        let staged = in_file(&submission.content).into_iter().chain(copy.clone()).collect();
+        let (first, copy_left_out) = match self.with_staged(staged, Change::Accept(submission)).await? {
+            Applied::Accepted(QueueId(first)) => (first, false),
+            Applied::AcceptedWithoutCopy(QueueId(first)) => (first, true),
             other => unreachable!("an accept is answered with queue ids, not {other:?}"),
+        };
+        if copy_left_out {
+            self.store.discard(copy.as_slice());
         }
+        Ok(Accepted { ids: first..first + recipients, copy_left_out })
     }
 
     /// Stores a message that arrived. Returns its ids, in the order of the recipients.
@@ -139,6 +153,19 @@ impl StoreWriter {
             Applied::Arrived(msgs) => Ok(msgs),
             other => unreachable!("an arrival is answered with message ids, not {other:?}"),
         }
+    }
+
+    /// Changes a message in a mailbox of an account.
+    ///
+    /// # Errors
+    /// `Refused(NotFound)` when the account has no such message, and the refusals of the action.
+    pub async fn change_message(
+        &self,
+        account: AccountId,
+        id: MsgId,
+        action: MessageAction,
+    ) -> Result<(), WriteError> {
+        self.bounded(Change::ChangeMessage { account, id, action }).await.map(drop)
     }
 
     /// Records what became of messages; returns how many addresses that put on suppression lists. Takes no

@@ -7,6 +7,7 @@ mod content_type;
 mod draft;
 mod enhanced_code;
 mod fields;
+mod flag;
 mod from_id;
 mod ids;
 pub mod read;
@@ -23,6 +24,7 @@ pub use draft::{
     Where,
 };
 pub use enhanced_code::{EnhancedCode, EnhancedCodeError};
+pub use flag::{Flag, FlagError};
 pub use from_id::{FromId, FromIdError};
 pub use ids::*;
 pub use sign::{DkimKey, DkimKeyError, DkimSigner, SignError};

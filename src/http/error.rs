@@ -29,8 +29,12 @@ pub(super) enum Code {
     DomainDisabled,
     BadFrom,
     NoRecipients,
+    MessageLimitReached,
+    RecipientLimitReached,
     MalformedMessageId,
+    SentOverQuota,
     MessageNotFound,
+    PartNotFound,
     Server,
     Busy,
 }
@@ -49,8 +53,12 @@ impl Code {
             Code::DomainDisabled => "domainDisabled",
             Code::BadFrom => "badFrom",
             Code::NoRecipients => "noRecipients",
+            Code::MessageLimitReached => "messageLimitReached",
+            Code::RecipientLimitReached => "recipientLimitReached",
             Code::MalformedMessageId => "malformedMessageID",
+            Code::SentOverQuota => "sentOverQuota",
             Code::MessageNotFound => "messageNotFound",
+            Code::PartNotFound => "partNotFound",
             Code::Server => "server",
             Code::Busy => "busy",
         }
@@ -120,10 +128,24 @@ impl From<WriteError> for ApiError {
     fn from(error: WriteError) -> ApiError {
         match error {
             error if error.is_temporary() => ApiError::busy(),
-            WriteError::Refused(Refusal::NotFound) => ApiError::new(Code::Error, "not found"),
-            WriteError::Refused(Refusal::Exists) => ApiError::new(Code::Error, "present already"),
+            WriteError::Refused(refusal) => refusal.into(),
             error => ApiError::server(error),
         }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> ApiError {
+        let code = match refusal {
+            Refusal::Full => return ApiError::busy(),
+            // Fresh FromIDs are random, and what arrives comes over SMTP.
+            Refusal::FromIdInUse | Refusal::OverQuota => return ApiError::server(refusal),
+            Refusal::NotFound | Refusal::Exists => Code::Error,
+            Refusal::MessageLimit => Code::MessageLimitReached,
+            Refusal::RecipientLimit => Code::RecipientLimitReached,
+            Refusal::NoMailbox | Refusal::SameMailbox | Refusal::TooManyFlags => Code::User,
+        };
+        ApiError::new(code, refusal.to_string())
     }
 }
 

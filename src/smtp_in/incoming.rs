@@ -12,7 +12,7 @@ use bytes::Bytes;
 use mail::{AccountId, Address, FromId, Localpart, ReversePath};
 use smtp::{MailCommand, Peer, RcptCommand, Reply};
 use std::{fmt::Write as _, net::IpAddr, sync::Arc};
-use store::{Arrival, ArrivalRecipient, Directory, StoreError};
+use store::{Arrival, ArrivalRecipient, Directory, DirectoryAccount, Refusal, StoreError};
 
 /// The account that gets all mail of a developer's server.
 const RIDER: &str = "rider";
@@ -96,7 +96,7 @@ impl Incoming {
                 rider(&directory)
             }
         };
-        let account = match account {
+        let account = match account.and_then(|account| with_room(&self.app, account)) {
             Ok(account) => account,
             Err(answer) => return answer,
         };
@@ -252,27 +252,42 @@ fn recipient(app: &App, directory: &Directory, path: &str) -> Result<Address, An
 }
 
 /// Whose the address is, in a server for its accounts only.
-fn account(directory: &Directory, address: &Address) -> Result<AccountId, Answer> {
+fn account<'d>(directory: &'d Directory, address: &Address) -> Result<&'d DirectoryAccount, Answer> {
     match directory.owner(address) {
         Some(account) if account.record.disabled => Err(say(550, 2, 1, "Mailbox disabled")),
-        Some(account) => Ok(account.id),
+        Some(account) => Ok(account),
         None if directory.domain(address.domain()).is_some() => Err(say(550, 1, 1, "No such mailbox")),
         None => Err(say(550, 7, 1, "Relaying denied: no mail is taken for this domain")),
     }
 }
 
 /// The account of a developer's server.
-fn rider(directory: &Directory) -> Result<AccountId, Answer> {
+fn rider(directory: &Directory) -> Result<&DirectoryAccount, Answer> {
     match directory.accounts().find(|account| account.record.name == RIDER) {
         Some(account) if account.record.disabled => Err(say(550, 2, 1, "Mailbox disabled")),
-        Some(account) => Ok(account.id),
+        Some(account) => Ok(account),
         None => Err(say(451, 3, 0, "The account rider is missing")),
+    }
+}
+
+/// The account, unless its mailboxes are full.
+fn with_room(app: &App, account: &DirectoryAccount) -> Result<AccountId, Answer> {
+    match app.handles.store.read(|view| view.is_over_quota(account.id, &account.record)) {
+        Ok(false) => Ok(account.id),
+        Ok(true) => Err(mailbox_full()),
+        Err(error) => {
+            tracing::error!(%error, "the room in a mailbox could not be read");
+            Err(failed())
+        }
     }
 }
 
 pub(super) fn not_written(error: &WriteError) -> Answer {
     if error.is_temporary() {
         return no_room();
+    }
+    if let WriteError::Refused(Refusal::OverQuota) = error {
+        return mailbox_full();
     }
     // A store that fails is in the log already, once for all that waited; a refusal is not.
     if let WriteError::Refused(refusal) = error {
@@ -283,6 +298,11 @@ pub(super) fn not_written(error: &WriteError) -> Answer {
 
 fn no_room() -> Answer {
     say(452, 3, 1, "Too much mail at the moment, try again later")
+}
+
+/// Temporary, since its owner can make room (RFC 3463, 3.3: X.2.2).
+fn mailbox_full() -> Answer {
+    say(452, 2, 2, "Mailbox full, try again later")
 }
 
 fn failed() -> Answer {

@@ -101,6 +101,28 @@ async fn recipients_that_are_not_ours_are_refused() {
 }
 
 #[actix_web::test]
+async fn a_full_mailbox_is_told_for_each_recipient() {
+    let server = TestServer::start(Mode::Serve);
+    let mut full = account("full");
+    full.mailbox_quota = Some(1);
+    server.app.handles.writer.put_account(full).await.unwrap();
+    let to_both = async |expected: &str| {
+        let mut client = server.client().await;
+        client.hello().await;
+        client.expect(MAIL, "250").await;
+        client.expect("RCPT TO:<full@localhost>\r\n", expected).await;
+        client.expect(RCPT, "250").await;
+        client.expect("DATA\r\n", "354").await;
+        client
+    };
+    let mut late = to_both("250").await;
+    to_both("250").await.expect("\r\nhi\r\n.\r\n", "250 2.0.0").await;
+    late.expect("\r\nfilled meanwhile\r\n.\r\n", "452 4.2.2").await;
+    to_both("452 4.2.2").await.expect("\r\nhi\r\n.\r\n", "250 2.0.0").await;
+    assert_eq!((server.inbox("full").len(), server.inbox("rider").len()), (1, 2));
+}
+
+#[actix_web::test]
 async fn a_developers_server_takes_mail_for_anyone() {
     let server = TestServer::start(Mode::Local);
     let mut client = server.client().await;

@@ -3,8 +3,8 @@
 
 use crate::records::{AccountRecord, Attempt, ContentRecord, DomainRecord, HookAttempt, SuppressionSource};
 use mail::{
-    AccountId, Address, BaseAddress, Domain, FromId, HookId, MsgId, QueueId, ReversePath, SuppressionId,
-    Timestamp, Verdict,
+    AccountId, Address, BaseAddress, Domain, Flag, FromId, HookId, MsgId, QueueId, ReversePath,
+    SuppressionId, Timestamp, Verdict,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::IpAddr};
@@ -20,6 +20,15 @@ pub enum Change {
     Settle(Vec<Settlement>),
     /// Record what became of webhook calls.
     SettleHooks(Vec<HookSettlement>),
+    /// Change a message in a mailbox.
+    ChangeMessage {
+        /// Whose it is.
+        account: AccountId,
+        /// Which one.
+        id: MsgId,
+        /// In what way.
+        action: MessageAction,
+    },
     /// Put an address on a suppression list.
     Suppress(NewSuppression),
     /// Take an address off a suppression list.
@@ -59,7 +68,8 @@ impl Change {
             Change::Settle(settlements) => 1024 * settlements.len(),
             Change::SettleHooks(settlements) => 1024 * settlements.len(),
             Change::Sweep(sweep) => 256 * sweep.limit,
-            Change::Suppress(_)
+            Change::ChangeMessage { .. }
+            | Change::Suppress(_)
             | Change::Unsuppress { .. }
             | Change::PutDomain(_)
             | Change::PutAccount(_) => 0,
@@ -155,6 +165,19 @@ pub struct ArrivalRecipient {
     /// The FromID that the address carries. When the account's queue or history knows it, no incoming
     /// webhook is made.
     pub from_id: Option<FromId>,
+}
+
+/// What is done to a message in a mailbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MessageAction {
+    /// Remove it for good.
+    Delete,
+    /// Set flags; those that are set stay so.
+    AddFlags(Vec<Flag>),
+    /// Take flags off; those that are not set stay so.
+    RemoveFlags(Vec<Flag>),
+    /// Put it into the mailbox of that name, `Inbox` in whatever case.
+    Move(String),
 }
 
 /// What became of a queued message.
@@ -256,8 +279,12 @@ pub struct Sweep {
 pub enum Applied {
     /// The first of the queue ids; the recipients have consecutive ids in their order.
     Accepted(QueueId),
+    /// The same, but the sender's copy did not fit in the account's mailboxes and was left out.
+    AcceptedWithoutCopy(QueueId),
     /// The messages stored, in the order of the recipients.
     Arrived(Vec<MsgId>),
+    /// The message in its mailbox is as it was to be.
+    MessageChanged,
     /// Outcomes are recorded, and so many addresses were put on suppression lists because of them.
     Settled {
         /// The number of new entries.

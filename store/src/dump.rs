@@ -40,6 +40,9 @@ pub(crate) fn dump(view: &View<'_>) -> Result<String, StoreError> {
     section(&mut out, view, &tables.suppressions)?;
     section(&mut out, view, &tables.mailboxes)?;
     section(&mut out, view, &tables.messages)?;
+    section(&mut out, view, &tables.usage)?;
+    section(&mut out, view, &tables.sent)?;
+    section(&mut out, view, &tables.known_recipients)?;
     Ok(out)
 }
 

@@ -94,6 +94,24 @@ pub enum Refusal {
     /// A message with that FromID is in the queue or its history already.
     #[error("the FromID is in use already")]
     FromIdInUse,
+    /// The account would have queued more in 24 hours than it may.
+    #[error("the account may not send to so many recipients in 24 hours")]
+    MessageLimit,
+    /// The account would have sent to more new recipients in 24 hours than it may.
+    #[error("the account may not send to so many new recipients in 24 hours")]
+    RecipientLimit,
+    /// The account's mailboxes hold as much as they may.
+    #[error("the mailboxes of the account are full")]
+    OverQuota,
+    /// The account has no mailbox of that name.
+    #[error("there is no such mailbox")]
+    NoMailbox,
+    /// The message lies in that mailbox already.
+    #[error("the message is in that mailbox already")]
+    SameMailbox,
+    /// The message would have too many custom keywords.
+    #[error("a message has at most {} custom keywords", mail::Flag::CUSTOM_MAX)]
+    TooManyFlags,
     /// There is no room for new messages; what is queued is still delivered.
     #[error("no room left for new messages")]
     Full,

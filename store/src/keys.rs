@@ -61,6 +61,16 @@ impl Key for (AccountId, String) {
     }
 }
 
+impl Key for (AccountId, Timestamp) {
+    fn encode(&self) -> KeyBytes {
+        [&self.0.0.to_be_bytes()[..], &time_bytes(self.1)].concat()
+    }
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (account, time) = bytes.split_first_chunk()?;
+        Some((AccountId(u32::from_be_bytes(*account)), time_from(time.try_into().ok()?)))
+    }
+}
+
 impl Key for (AccountId, MailboxId) {
     fn encode(&self) -> KeyBytes {
         [self.0.0.to_be_bytes(), self.1.0.to_be_bytes()].concat()

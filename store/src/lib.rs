@@ -24,6 +24,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod txn;
+mod usage;
 mod view;
 mod writer;
 

@@ -2,14 +2,14 @@
 
 use crate::{
     Refusal, StoreError,
-    change::{Applied, Arrival, ArrivalRecipient, Submission},
+    change::{Applied, Arrival, ArrivalRecipient, MessageAction, Submission},
     keys::Key,
     records::{
         ContentRecord, IncomingHook, MailboxRecord, MessageRecord, STANDARD_MAILBOXES, StandardMailbox,
     },
     txn::{Outcome, Txn},
 };
-use mail::{AccountId, ContentId, MailboxId, MsgId, ReversePath};
+use mail::{AccountId, ContentId, Flag, MailboxId, MsgId, ReversePath};
 
 impl Txn<'_> {
     pub(crate) fn arrive(&mut self, arrival: &Arrival) -> Outcome<Applied> {
@@ -18,6 +18,10 @@ impl Txn<'_> {
             let Some(mailbox) = self.standard_mailbox(recipient.account, StandardMailbox::Inbox)? else {
                 return Ok(Err(Refusal::NotFound));
             };
+            // Where one is full, the client tries again, and then hears it of that recipient alone.
+            if !self.fits_quota(recipient.account, 1)? {
+                return Ok(Err(Refusal::OverQuota));
+            }
             places.push((recipient, mailbox, self.wants_hook(recipient)?));
         }
         let shares = places.iter().map(|(_, _, hook)| 1 + usize::from(*hook)).sum();
@@ -51,26 +55,26 @@ impl Txn<'_> {
         Ok(self.account(recipient.account)?.is_some_and(|account| account.incoming_webhook.is_some()))
     }
 
-    /// Stores the copy of a sent message, marked as read.
+    /// Stores the copy of a sent message, marked as read. False when it does not fit in the account's mailboxes.
     pub(crate) fn store_sent_copy(
         &mut self,
         submission: &Submission,
         copy: &ContentRecord,
-        mailbox: StandardMailbox,
-    ) -> Result<(), StoreError> {
-        let Some(mailbox) = self.standard_mailbox(submission.account, mailbox)? else { return Ok(()) };
-        let size = match copy {
-            ContentRecord::Inline(bytes) => bytes.len() as u64,
-            ContentRecord::File { size, .. } => *size,
-        };
+    ) -> Result<bool, StoreError> {
+        let account = submission.account;
+        let Some(mailbox) = self.standard_mailbox(account, StandardMailbox::Sent)? else { return Ok(true) };
+        let size = copy.size();
+        if !self.fits_quota(account, size)? {
+            return Ok(false);
+        }
         let content = self.put_content(copy, 1)?;
         self.store_message(&MessageRecord {
-            account: submission.account,
+            account,
             mailbox,
             content,
             size,
             received: submission.now,
-            flags: vec!["\\seen".into()],
+            flags: vec![Flag::seen()],
             mail_from: ReversePath::Null,
             mail_from_validated: false,
             rcpt_to: None,
@@ -81,7 +85,54 @@ impl Txn<'_> {
             dsn: false,
             automated: false,
         })?;
-        Ok(())
+        Ok(true)
+    }
+
+    pub(crate) fn change_message(
+        &mut self,
+        account: AccountId,
+        id: MsgId,
+        action: &MessageAction,
+    ) -> Outcome<Applied> {
+        let found = self.tables.messages.get(&self.rw, &id)?;
+        let Some(mut record) = found.filter(|record| record.account == account) else {
+            return Ok(Err(Refusal::NotFound));
+        };
+        match action {
+            MessageAction::Delete => {
+                self.remove_message(id, &record)?;
+                return Ok(Ok(Applied::MessageChanged));
+            }
+            MessageAction::AddFlags(flags) => {
+                record.flags.extend_from_slice(flags);
+                record.flags.sort_unstable();
+                record.flags.dedup();
+                if record.flags.iter().filter(|flag| flag.is_custom()).count() > Flag::CUSTOM_MAX {
+                    return Ok(Err(Refusal::TooManyFlags));
+                }
+            }
+            MessageAction::RemoveFlags(flags) => record.flags.retain(|flag| !flags.contains(flag)),
+            MessageAction::Move(name) => {
+                let Some(mailbox) = self.mailbox_named(account, name)? else {
+                    return Ok(Err(Refusal::NoMailbox));
+                };
+                if mailbox == record.mailbox {
+                    return Ok(Err(Refusal::SameMailbox));
+                }
+                self.tables.mailbox_messages.delete(&mut self.rw, &(record.mailbox, id))?;
+                self.tables.mailbox_messages.put(&mut self.rw, &(mailbox, id), &())?;
+                record.mailbox = mailbox;
+            }
+        }
+        self.tables.messages.put(&mut self.rw, &id, &record)?;
+        Ok(Ok(Applied::MessageChanged))
+    }
+
+    fn remove_message(&mut self, id: MsgId, record: &MessageRecord) -> Result<(), StoreError> {
+        self.tables.messages.delete(&mut self.rw, &id)?;
+        self.tables.mailbox_messages.delete(&mut self.rw, &(record.mailbox, id))?;
+        self.count_removed(record.account, record.size)?;
+        self.release_content(record.content)
     }
 
     fn store_message(&mut self, record: &MessageRecord) -> Result<MsgId, StoreError> {
@@ -89,6 +140,7 @@ impl Txn<'_> {
         let id = MsgId(self.counters.msg);
         self.tables.messages.put(&mut self.rw, &id, record)?;
         self.tables.mailbox_messages.put(&mut self.rw, &(record.mailbox, id), &())?;
+        self.count_stored(record.account, record.size)?;
         Ok(id)
     }
 
@@ -106,8 +158,15 @@ impl Txn<'_> {
         account: AccountId,
         which: StandardMailbox,
     ) -> Result<Option<MailboxId>, StoreError> {
+        self.mailbox_named(account, which.name())
+    }
+
+    /// The name of the Inbox is the same in whatever case (RFC 9051, 5.1).
+    fn mailbox_named(&self, account: AccountId, name: &str) -> Result<Option<MailboxId>, StoreError> {
+        let inbox = StandardMailbox::Inbox.name();
+        let name = if name.eq_ignore_ascii_case(inbox) { inbox } else { name };
         let mailboxes = self.tables.mailboxes.within(&self.rw, &account.encode(), None, usize::MAX)?;
-        Ok(mailboxes.into_iter().find(|(_, mailbox)| mailbox.name == which.name()).map(|((_, id), _)| id))
+        Ok(mailboxes.into_iter().find(|(_, mailbox)| mailbox.name == name).map(|((_, id), _)| id))
     }
 }
 

@@ -5,8 +5,7 @@ use crate::{
     change::{Applied, Decision, NewRecipient, NewSuppression, Settlement, Submission, Suppress},
     keys::{DueKey, Expiring, ExpiryKey},
     records::{
-        AttemptResult, EventKind, EventRecord, MessageOutcome, QueueRecord, RetiredRecord, StandardMailbox,
-        SuppressionSource,
+        AttemptResult, EventKind, EventRecord, MessageOutcome, QueueRecord, RetiredRecord, SuppressionSource,
     },
     txn::{Outcome, Txn},
 };
@@ -15,9 +14,7 @@ use std::time::Duration;
 
 impl Txn<'_> {
     pub(crate) fn accept(&mut self, submission: &Submission) -> Outcome<Applied> {
-        if self.account(submission.account)?.is_none() {
-            return Ok(Err(Refusal::NotFound));
-        }
+        let Some(account) = self.account(submission.account)? else { return Ok(Err(Refusal::NotFound)) };
         for recipient in &submission.recipients {
             if let Some(from_id) = &recipient.from_id
                 && self.tables.from_ids.contains(&self.rw, &(submission.account, from_id.key().into()))?
@@ -25,14 +22,19 @@ impl Txn<'_> {
                 return Ok(Err(Refusal::FromIdInUse));
             }
         }
+        if let Err(refusal) = self.count_recipients(submission, &account)? {
+            return Ok(Err(refusal));
+        }
         let content = self.put_content(&submission.content, submission.recipients.len())?;
         let first = QueueId(self.counters.queue + 1);
         for recipient in &submission.recipients {
             let record = queue_record(submission, recipient, content);
             self.enqueue(record)?;
         }
-        if let Some(copy) = &submission.sent_copy {
-            self.store_sent_copy(submission, copy, StandardMailbox::Sent)?;
+        if let Some(copy) = &submission.sent_copy
+            && !self.store_sent_copy(submission, copy)?
+        {
+            return Ok(Ok(Applied::AcceptedWithoutCopy(first)));
         }
         Ok(Ok(Applied::Accepted(first)))
     }

@@ -6,11 +6,11 @@ use crate::{
     keys::{ExpiryKey, Key},
     records::{
         AccountRecord, ContentRecord, DomainRecord, EventRecord, HookRecord, MailboxRecord, MessageRecord,
-        QueueRecord, RetiredHookRecord, RetiredRecord, Streak, SuppressionRecord,
+        QueueRecord, Recipients, RetiredHookRecord, RetiredRecord, Streak, SuppressionRecord, UsageRecord,
     },
 };
 use heed::{Database, Env, RoTxn, RwTxn, WithoutTls, types::Bytes};
-use mail::{AccountId, ContentId, EventSeq, HookId, MailboxId, MsgId, QueueId};
+use mail::{AccountId, ContentId, EventSeq, HookId, MailboxId, MsgId, QueueId, Timestamp};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{marker::PhantomData, ops::Bound};
 
@@ -84,6 +84,11 @@ tables! {
     mailboxes: Table<(AccountId, MailboxId), MailboxRecord>,
     messages: Table<MsgId, MessageRecord>,
     mailbox_messages: Table<(MailboxId, MsgId), ()>,
+    usage: Table<AccountId, UsageRecord>,
+    /// Recipients by the second in which they were queued.
+    sent: Table<(AccountId, Timestamp), Recipients>,
+    /// Base addresses to which an account with a limit on new recipients has sent.
+    known_recipients: Table<(AccountId, String), ()>,
 }
 
 /// A table of bytes.

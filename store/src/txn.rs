@@ -5,6 +5,7 @@ use crate::{
     change::{Applied, Change},
     records::AccountRecord,
     tables::Tables,
+    usage::OpenUsage,
 };
 use heed::{RoTxn, RwTxn};
 use mail::AccountId;
@@ -58,6 +59,7 @@ pub(crate) struct Txn<'e> {
     pub(crate) touched: Touched,
     /// Content files that nothing refers to once this is committed.
     pub(crate) dropped_files: Vec<[u8; 16]>,
+    pub(crate) usages: HashMap<AccountId, OpenUsage>,
     accounts: HashMap<AccountId, Option<Rc<AccountRecord>>>,
     event_heads: HashMap<AccountId, u64>,
 }
@@ -74,6 +76,7 @@ impl<'e> Txn<'e> {
             counters,
             touched: Touched::default(),
             dropped_files: Vec::new(),
+            usages: HashMap::new(),
             accounts: HashMap::new(),
             event_heads: HashMap::new(),
         })
@@ -85,6 +88,7 @@ impl<'e> Txn<'e> {
             Change::Arrive(arrival) => self.arrive(arrival),
             Change::Settle(settlements) => self.settle(settlements),
             Change::SettleHooks(settlements) => self.settle_hooks(settlements),
+            Change::ChangeMessage { account, id, action } => self.change_message(*account, *id, action),
             Change::Suppress(new) => self.suppress(new),
             Change::Unsuppress { account, address } => self.unsuppress(*account, address),
             Change::PutDomain(domain) => self.put_domain(domain),
@@ -98,6 +102,7 @@ impl<'e> Txn<'e> {
         for (account, head) in std::mem::take(&mut self.event_heads) {
             self.tables.event_heads.put(&mut self.rw, &account, &head)?;
         }
+        self.write_usages()?;
         let counters = postcard::to_stdvec(&self.counters).expect("counters are plain numbers");
         self.tables.meta.put(&mut self.rw, COUNTERS, &counters)?;
         self.rw.commit()?;

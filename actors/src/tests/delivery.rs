@@ -150,7 +150,7 @@ fn a_message_with_a_future_release_waits_for_it() {
         let release = f.clock.now().after(Duration::from_secs(5 * 3600));
         let mut submission = f.submission(&["friend@remote.example"]);
         submission.future_release = Some(release);
-        let id = f.handles.writer.accept(submission).await.unwrap().start;
+        let id = f.handles.writer.accept(submission).await.unwrap().ids.start;
         let retired = f.retired(id).await;
         let late = retired.message.attempts[0].started.since(release);
         assert!(retired.message.attempts[0].started >= release && late < Duration::from_secs(1), "{late:?}");
@@ -193,7 +193,7 @@ fn concurrency_to_a_destination_is_bounded_and_grows() {
             (0..300).map(|_| f.handles.writer.accept(f.submission(&["a@remote.example"]))).collect();
         let ids = futures_util::future::join_all(sends).await;
         for id in ids {
-            f.retired(id.unwrap().start).await;
+            f.retired(id.unwrap().ids.start).await;
         }
         assert_eq!(peer.received().len(), 300);
         assert!((3..=20).contains(&peer.connections()), "{}", peer.connections());
@@ -227,7 +227,7 @@ fn a_message_whose_content_is_gone_fails_and_holds_up_no_other() {
         let mut submission = f.submission(&["friend@remote.example"]);
         submission.content = f.handles.store.stage([1; 16], vec![b'x'; 1 << 20].into()).unwrap();
         submission.future_release = Some(f.clock.now().after(MINUTE));
-        let id = f.handles.writer.accept(submission).await.unwrap().start;
+        let id = f.handles.writer.accept(submission).await.unwrap().ids.start;
         for file in std::fs::read_dir(f.handles.store.path().join("content")).unwrap() {
             std::fs::remove_file(file.unwrap().path()).unwrap();
         }
@@ -288,7 +288,7 @@ fn contents_in_memory_are_bounded_and_a_larger_one_goes_alone() {
                 [b"Subject: x\r\n\r\n", "x".repeat(900_000 + usize::from(n)).as_bytes(), b"\r\n"].concat();
             submission.size = if n == 0 { 100 << 20 } else { bytes.len() as u64 };
             submission.content = f.handles.store.stage([n; 16], bytes.into()).unwrap();
-            large.push(f.handles.writer.accept(submission).await.unwrap().start);
+            large.push(f.handles.writer.accept(submission).await.unwrap().ids.start);
         }
         for id in large {
             assert_eq!(f.retired(id).await.outcome, MessageOutcome::Delivered);
@@ -305,7 +305,7 @@ fn a_refusal_in_the_middle_of_the_content_is_heard() {
         let content = [b"Subject: x\r\n\r\n", "x\r\n".repeat(300_000).as_bytes()].concat();
         submission.size = content.len() as u64;
         submission.content = f.handles.store.stage([1; 16], content.into()).unwrap();
-        let id = f.handles.writer.accept(submission).await.unwrap().start;
+        let id = f.handles.writer.accept(submission).await.unwrap().ids.start;
         let retired = f.retired(id).await;
         assert_eq!(retired.message.attempts.len(), 1, "{:?}", retired.message.attempts);
         let AttemptResult::Refused(answer) = &retired.message.attempts[0].result else {

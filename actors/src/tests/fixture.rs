@@ -300,7 +300,7 @@ impl Fixture {
     }
 
     pub(super) async fn send(&self, recipients: &[&str]) -> u64 {
-        self.handles.writer.accept(self.submission(recipients)).await.unwrap().start
+        self.handles.writer.accept(self.submission(recipients)).await.unwrap().ids.start
     }
 
     /// Has the account's outgoing hooks, made from now on, called at this URL.
@@ -482,6 +482,9 @@ fn account() -> AccountRecord {
         keep_retired_hooks: Duration::from_secs(72 * 3600),
         dsn_to_inbox: false,
         disabled: false,
+        max_outgoing_messages_per_day: None,
+        max_first_time_recipients_per_day: None,
+        mailbox_quota: None,
         outgoing_webhook: Some(OutgoingWebhook {
             url: HOOK_URL.into(),
             authorization: None,

@@ -7,7 +7,8 @@ fn a_thousand_concurrent_accepts_share_few_commits_and_each_answer_comes_after_i
     run(async {
         let f = Fixture::new(Peer::default(), Receiver::default());
         let sends = (0..1000).map(|_| async {
-            let id = f.handles.writer.accept(f.submission(&["friend@remote.example"])).await.unwrap().start;
+            let id =
+                f.handles.writer.accept(f.submission(&["friend@remote.example"])).await.unwrap().ids.start;
             // A snapshot taken now has only what is committed, and a message leaves the queue into history.
             let (queued, retired) = f
                 .handles

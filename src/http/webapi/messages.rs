@@ -1,21 +1,53 @@
 //! Messages in mailboxes over the webapi.
 
-use super::{Call, Result, or_default};
+use super::{Call, Empty, Result, or_default, shortened};
 use crate::http::error::{ApiError, Code, json};
 use actix_web::{HttpResponse, http::header, web};
+use actors::WriteError;
 use bytes::Bytes;
 use mail::{
-    AccountId, MsgId,
+    AccountId, Flag, MsgId,
     read::{Message, ReadMessage, Structure},
 };
 use serde::{Deserialize, Serialize};
-use store::{StoreError, View, records::MessageRecord};
+use std::borrow::Cow;
+use store::{MessageAction, Refusal, StoreError, View, records::MessageRecord};
+
+/// Flags that one call may name.
+const FLAGS_MAX: usize = 1_000;
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct MessageRequest {
     #[serde(rename = "MsgID", deserialize_with = "or_default")]
     msg_id: i64,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct PartRequest {
+    #[serde(rename = "MsgID", deserialize_with = "or_default")]
+    msg_id: i64,
+    #[serde(rename = "PartPath", deserialize_with = "or_default")]
+    part_path: Vec<i64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct FlagsRequest {
+    #[serde(rename = "MsgID", deserialize_with = "or_default")]
+    msg_id: i64,
+    #[serde(rename = "Flags", deserialize_with = "or_default")]
+    flags: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct MoveRequest {
+    #[serde(rename = "MsgID", deserialize_with = "or_default")]
+    msg_id: i64,
+    #[serde(rename = "DestMailboxName", deserialize_with = "or_default")]
+    dest_mailbox_name: String,
 }
 
 #[derive(Serialize)]
@@ -32,7 +64,7 @@ struct Meta {
     size: u64,
     #[serde(rename = "DSN")]
     dsn: bool,
-    flags: Vec<String>,
+    flags: Vec<Flag>,
     mail_from: String,
     mail_from_validated: bool,
     rcpt_to: String,
@@ -65,20 +97,90 @@ impl Meta {
 
 /// `MessageGet`.
 pub(super) async fn get(call: Call) -> Result {
-    let found = find(call, |stored| {
+    let MessageRequest { msg_id } = call.request().await?;
+    let found = find(&call, msg_id, |stored| {
         let ReadMessage { message, structure, .. } = mail::read::read(&stored.raw);
-        GetResult { message, structure, meta: Meta::new(stored.record, stored.mailbox_name) }
+        Ok(GetResult { message, structure, meta: Meta::new(stored.record, stored.mailbox_name) })
     });
     found.await.map(|result| json(&result))
 }
 
 /// `MessageRawGet`.
 pub(super) async fn raw_get(call: Call) -> Result {
-    let raw = find(call, |stored| stored.raw).await?;
-    let mut response = HttpResponse::Ok();
-    // A browser must not take somebody's mail for a page of this server.
-    response.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
-    Ok(response.content_type("text/plain").body(raw))
+    let MessageRequest { msg_id } = call.request().await?;
+    let raw = find(&call, msg_id, |stored| Ok(stored.raw)).await?;
+    Ok(bytes("text/plain", raw))
+}
+
+/// `MessagePartGet`.
+pub(super) async fn part_get(call: Call) -> Result {
+    let PartRequest { msg_id, part_path } = call.request().await?;
+    let (content_type, part) = find(&call, msg_id, move |Stored { raw, .. }| {
+        let path: Option<Vec<_>> = part_path.into_iter().map(|index| usize::try_from(index).ok()).collect();
+        let part = path.and_then(|path| mail::read::part(&raw, &path)).ok_or_else(|| {
+            ApiError::new(Code::PartNotFound, "the message has no part at this PartPath; see its Structure")
+        })?;
+        let bytes = match part.bytes {
+            Cow::Borrowed(bytes) => raw.slice_ref(bytes),
+            Cow::Owned(bytes) => bytes.into(),
+        };
+        Ok((part.content_type, bytes))
+    })
+    .await?;
+    Ok(bytes(&content_type, part))
+}
+
+/// `MessageDelete`.
+pub(super) async fn delete(call: Call) -> Result {
+    let MessageRequest { msg_id } = call.request().await?;
+    change(&call, msg_id, MessageAction::Delete).await
+}
+
+/// `MessageFlagsAdd`.
+pub(super) async fn flags_add(call: Call) -> Result {
+    let FlagsRequest { msg_id, flags } = call.request().await?;
+    change(&call, msg_id, MessageAction::AddFlags(parse_flags(&flags)?)).await
+}
+
+/// `MessageFlagsRemove`.
+pub(super) async fn flags_remove(call: Call) -> Result {
+    let FlagsRequest { msg_id, flags } = call.request().await?;
+    change(&call, msg_id, MessageAction::RemoveFlags(parse_flags(&flags)?)).await
+}
+
+/// `MessageMove`.
+pub(super) async fn move_to(call: Call) -> Result {
+    let MoveRequest { msg_id, dest_mailbox_name } = call.request().await?;
+    change(&call, msg_id, MessageAction::Move(dest_mailbox_name)).await
+}
+
+/// What somebody else wrote, with headers that keep a browser from running it as a page of this server.
+fn bytes(content_type: &str, body: Bytes) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((header::CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'"))
+        .content_type(content_type)
+        .body(body)
+}
+
+fn parse_flags(texts: &[String]) -> std::result::Result<Vec<Flag>, ApiError> {
+    if texts.len() > FLAGS_MAX {
+        return Err(ApiError::user(format!("Flags has more than {FLAGS_MAX} flags")));
+    }
+    let parse = |text: &String| {
+        Flag::parse(text).map_err(|error| ApiError::user(format!("Flags: {:?}: {error}", shortened(text))))
+    };
+    texts.iter().map(parse).collect()
+}
+
+async fn change(call: &Call, msg_id: i64, action: MessageAction) -> Result {
+    let id = parse_id(msg_id)?;
+    let changed = call.http.app.handles.writer.change_message(call.login.account.id, id, action).await;
+    match changed {
+        Ok(()) => Ok(json(&Empty {})),
+        Err(WriteError::Refused(Refusal::NotFound)) => Err(not_found()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// A message of an account.
@@ -90,19 +192,26 @@ struct Stored {
 
 /// Finds the message that a call is about, and makes something of it, both off the reactor.
 async fn find<T: Send + 'static>(
-    call: Call,
-    make: impl FnOnce(Stored) -> T + Send + 'static,
+    call: &Call,
+    msg_id: i64,
+    make: impl FnOnce(Stored) -> std::result::Result<T, ApiError> + Send + 'static,
 ) -> std::result::Result<T, ApiError> {
-    let request: MessageRequest = call.request().await?;
     let account = call.login.account.id;
-    let not_found = || ApiError::new(Code::MessageNotFound, "there is no message with this MsgID");
-    let id = u64::try_from(request.msg_id).map(MsgId).map_err(|_| not_found())?;
+    let id = parse_id(msg_id)?;
     let http = call.http.clone();
-    let found = web::block(move || {
+    web::block(move || {
         let stored = http.app.handles.store.read(|view| stored(view, account, id))?;
-        Ok::<_, StoreError>(stored.map(make))
-    });
-    found.await??.ok_or_else(not_found)
+        make(stored.ok_or_else(not_found)?)
+    })
+    .await?
+}
+
+fn parse_id(msg_id: i64) -> std::result::Result<MsgId, ApiError> {
+    u64::try_from(msg_id).map(MsgId).map_err(|_| not_found())
+}
+
+fn not_found() -> ApiError {
+    ApiError::new(Code::MessageNotFound, "there is no message with this MsgID")
 }
 
 fn stored(view: &View<'_>, account: AccountId, id: MsgId) -> std::result::Result<Option<Stored>, StoreError> {
@@ -125,12 +234,16 @@ mod tests {
         Message-ID: <1@b.example>\r\nDate: Sun, 22 Nov 2026 11:00:00 +0100\r\n\r\nHello\r\n";
 
     async fn arrived(server: &TestServer) -> u64 {
+        arrived_as(server, RAW).await
+    }
+
+    async fn arrived_as(server: &TestServer, raw: &'static str) -> u64 {
         let directory = server.app.handles.store.directory();
         let account = directory.accounts().find(|account| account.record.name == "rider").unwrap().id;
         let arrival = Arrival {
             now: NOW,
-            content: server.app.handles.store.stage([0; 16], RAW.into()).unwrap(),
-            size: RAW.len() as u64,
+            content: server.app.handles.store.stage([0; 16], raw.into()).unwrap(),
+            size: raw.len() as u64,
             recipients: vec![ArrivalRecipient {
                 account,
                 rcpt_to: "rider@localhost".parse().unwrap(),
@@ -189,11 +302,96 @@ mod tests {
     }
 
     #[actix_web::test]
+    async fn a_part_is_given_decoded_with_its_type() {
+        const PARTS: &str = "Content-Type: multipart/mixed; boundary=b\r\n\r\n\
+            --b\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n\
+            PGI+aMOpPC9iPg==\r\n--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n\
+            --c\r\n\r\none\r\n--c\r\nContent-Type: image/png\r\n\r\ntwo\r\n--c--\r\n--b--\r\n";
+        let server = TestServer::start().await;
+        let id = arrived_as(&server, PARTS).await;
+        let whole = PARTS.split_once("\r\n\r\n").unwrap().1;
+        for (path, content_type, body) in [
+            (json!([0]), "text/html; charset=\"utf-8\"", "<b>hé</b>"),
+            (json!([1, 0]), "text/plain", "one"),
+            (json!([1, 1]), "image/png", "two"),
+            (json!([]), "multipart/mixed", whole),
+            (json!(null), "multipart/mixed", whole),
+        ] {
+            let answer = server.call("MessagePartGet", json!({"MsgID": id, "PartPath": path})).await;
+            assert_eq!((answer.status, &*answer.body), (200, body), "{path}");
+            assert_eq!(answer.headers.get("content-type").unwrap(), content_type, "{path}");
+            assert_eq!(answer.headers.get("x-content-type-options").unwrap(), "nosniff");
+            assert!(
+                answer.headers.get("content-security-policy").unwrap().to_str().unwrap().contains("sandbox")
+            );
+        }
+        for path in [json!([2]), json!([0, 0]), json!([-1]), json!([i64::MAX]), json!(vec![0; 1000])] {
+            let answer = server.call("MessagePartGet", json!({"MsgID": id, "PartPath": path})).await;
+            assert_eq!(answer.error(), (400, "partNotFound".into()), "{path}");
+        }
+        for path in [json!("0"), json!([0.5]), json!([1e30]), json!([[0]])] {
+            let answer = server.call("MessagePartGet", json!({"MsgID": id, "PartPath": path})).await;
+            assert_eq!(answer.error(), (400, "protocol".into()), "{path}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_message_is_flagged_moved_and_deleted() {
+        let server = TestServer::start().await;
+        let id = arrived(&server).await;
+        let meta = async || server.call("MessageGet", json!({"MsgID": id})).await.json()["Meta"].clone();
+        let done = async |method: &str, request| {
+            assert_eq!(server.call(method, request).await.json(), json!({}), "{method}");
+        };
+        for _ in 0..2 {
+            done("MessageFlagsAdd", json!({"MsgID": id, "Flags": ["\\Seen", "Todo", "$Junk"]})).await;
+            assert_eq!(meta().await["Flags"], json!(["$junk", "\\seen", "todo"]));
+        }
+        for _ in 0..2 {
+            done("MessageFlagsRemove", json!({"MsgID": id, "Flags": ["todo", "\\SEEN"]})).await;
+            assert_eq!(meta().await["Flags"], json!(["$junk"]));
+        }
+        done("MessageFlagsAdd", json!({"MsgID": id})).await;
+        for method in ["MessageFlagsAdd", "MessageFlagsRemove"] {
+            for flags in [json!(["\\recent"]), json!(["a b"]), json!([""]), json!(vec!["x"; 1001])] {
+                let answer = server.call(method, json!({"MsgID": id, "Flags": flags})).await;
+                assert_eq!(answer.error(), (400, "user".into()), "{method} {flags}");
+            }
+        }
+        let many: Vec<_> = (0..101).map(|number| format!("k{number}")).collect();
+        let answer = server.call("MessageFlagsAdd", json!({"MsgID": id, "Flags": many})).await;
+        assert_eq!(answer.error(), (400, "user".into()));
+        assert_eq!(meta().await["Flags"], json!(["$junk"]));
+
+        done("MessageMove", json!({"MsgID": id, "DestMailboxName": "Trash"})).await;
+        assert_eq!(meta().await["MailboxName"], "Trash");
+        for name in [json!("Trash"), json!("Nowhere"), json!(""), json!(null)] {
+            let answer = server.call("MessageMove", json!({"MsgID": id, "DestMailboxName": name})).await;
+            assert_eq!(answer.error(), (400, "user".into()), "{name}");
+        }
+
+        done("MessageDelete", json!({"MsgID": id})).await;
+        assert_eq!(
+            server.call("MessageDelete", json!({"MsgID": id})).await.error(),
+            (400, "messageNotFound".into())
+        );
+        assert_eq!(server.app.handles.store.read(|view| view.totals()).unwrap().mailbox_messages, 0);
+    }
+
+    #[actix_web::test]
     async fn other_peoples_messages_are_not_found() {
         let server = TestServer::start().await;
         let id = arrived(&server).await;
         let not_found = (400, "messageNotFound".to_owned());
-        for method in ["MessageGet", "MessageRawGet"] {
+        for method in [
+            "MessageGet",
+            "MessageRawGet",
+            "MessagePartGet",
+            "MessageDelete",
+            "MessageFlagsAdd",
+            "MessageFlagsRemove",
+            "MessageMove",
+        ] {
             assert_eq!(
                 server.call_as("other@localhost", method, json!({"MsgID": id})).await.error(),
                 not_found

@@ -16,7 +16,7 @@ use actix_web::{
     web::{self, Data, Payload, ServiceConfig},
 };
 use futures_util::future::LocalBoxFuture;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::net::IpAddr;
 use tokio::time::Instant;
 
@@ -36,6 +36,11 @@ const METHODS: &[ApiMethod] = &[
     ApiMethod { name: "SuppressionPresent", call: |call| Box::pin(suppressions::present(call)) },
     ApiMethod { name: "MessageGet", call: |call| Box::pin(messages::get(call)) },
     ApiMethod { name: "MessageRawGet", call: |call| Box::pin(messages::raw_get(call)) },
+    ApiMethod { name: "MessagePartGet", call: |call| Box::pin(messages::part_get(call)) },
+    ApiMethod { name: "MessageDelete", call: |call| Box::pin(messages::delete(call)) },
+    ApiMethod { name: "MessageFlagsAdd", call: |call| Box::pin(messages::flags_add(call)) },
+    ApiMethod { name: "MessageFlagsRemove", call: |call| Box::pin(messages::flags_remove(call)) },
+    ApiMethod { name: "MessageMove", call: |call| Box::pin(messages::move_to(call)) },
 ];
 
 /// What a method is given.
@@ -166,6 +171,10 @@ impl From<AuthError> for NoAnswer {
         }
     }
 }
+
+/// The answer of a method that has nothing to say.
+#[derive(Serialize)]
+struct Empty {}
 
 /// A field that may be `null`, as clients send it that have no other way to leave a list out.
 fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(

@@ -1,6 +1,6 @@
 //! The suppression list over the webapi.
 
-use super::{Call, Result, or_default, parse_address};
+use super::{Call, Empty, Result, or_default, parse_address};
 use crate::http::{
     Http,
     error::{ApiError, Code, JSON, json},
@@ -41,9 +41,6 @@ struct AddressRequest {
     #[serde(deserialize_with = "or_default")]
     email_address: String,
 }
-
-#[derive(Serialize)]
-struct Empty {}
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]

@@ -53,6 +53,13 @@ pub struct AccountRecord {
     pub dsn_to_inbox: bool,
     /// May not log in or send.
     pub disabled: bool,
+    /// Recipients of messages queued in 24 hours, at most; `None`: any number.
+    pub max_outgoing_messages_per_day: Option<u64>,
+    /// Of these, recipients to whom it never sent before; `None`: any number. Whom it sends to is remembered only
+    /// while this is set.
+    pub max_first_time_recipients_per_day: Option<u64>,
+    /// Octets of the messages in its mailboxes, at most; `None`: any number.
+    pub mailbox_quota: Option<u64>,
     /// Where events of outgoing messages are told.
     pub outgoing_webhook: Option<OutgoingWebhook>,
     /// Where arriving messages are told.

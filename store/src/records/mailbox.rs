@@ -1,6 +1,6 @@
 //! Mailboxes, their messages, and contents.
 
-use mail::{AccountId, Address, ContentId, MailboxId, ReversePath, Timestamp};
+use mail::{AccountId, Address, ContentId, Flag, MailboxId, ReversePath, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -65,8 +65,8 @@ pub struct MessageRecord {
     pub size: u64,
     /// When it was stored.
     pub received: Timestamp,
-    /// Flags in lower case, sorted.
-    pub flags: Vec<String>,
+    /// Its flags, sorted, each once.
+    pub flags: Vec<Flag>,
     /// MAIL FROM.
     pub mail_from: ReversePath,
     /// SPF says that the client may use MAIL FROM.
@@ -99,4 +99,14 @@ pub enum ContentRecord {
         /// Its length.
         size: u64,
     },
+}
+
+impl ContentRecord {
+    /// The number of its bytes.
+    pub fn size(&self) -> u64 {
+        match self {
+            ContentRecord::Inline(bytes) => bytes.len() as u64,
+            ContentRecord::File { size, .. } => *size,
+        }
+    }
 }

@@ -6,6 +6,7 @@ mod hook;
 mod mailbox;
 mod message;
 mod suppression;
+mod usage;
 
 pub use directory::{
     AccountRecord, AddressPattern, DkimKeyRecord, DomainRecord, IncomingWebhook, OutgoingWebhook,
@@ -17,3 +18,4 @@ pub use hook::{
 pub use mailbox::{ContentRecord, MailboxRecord, MessageRecord, STANDARD_MAILBOXES, StandardMailbox};
 pub use message::{Attempt, AttemptResult, MessageOutcome, QueueRecord, RetiredRecord, SmtpAnswer, TlsFacts};
 pub use suppression::{Streak, SuppressionRecord, SuppressionSource};
+pub use usage::{Recipients, UsageRecord};

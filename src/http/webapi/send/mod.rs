@@ -12,7 +12,7 @@ use crate::http::{
 use actix_web::web;
 use content::{Preparation, Prepared, prepare};
 use draft::Addressed;
-use mail::{FromId, ReversePath, Timestamp};
+use mail::{FromId, MessageId, ReversePath, Timestamp};
 use request::Request;
 use serde::Serialize;
 use store::{NewRecipient, Submission as NewSubmission};
@@ -35,21 +35,33 @@ struct Submission {
     from_id: String,
 }
 
+/// A message that is on stable storage.
+struct Queued {
+    message_id: MessageId,
+    submissions: Vec<Submission>,
+    /// Why the copy that was wanted is not in Sent.
+    copy_error: Option<ApiError>,
+}
+
 /// `Send`. It answers when everything is on stable storage.
 pub(super) async fn send(call: Call) -> Result {
     let http = call.http.clone();
-    let sent = submit(call).await;
-    let result = match &sent {
+    let queued = submit(call).await;
+    let result = match &queued {
         Ok(_) => "accepted",
         Err(ApiError { code: Code::Busy, .. }) => "busy",
         Err(ApiError { code: Code::Server, .. }) => "failed",
         Err(_) => "refused",
     };
     http.metrics.submissions.with_label_values(&["webapi", result]).inc();
-    sent
+    let Queued { message_id, submissions, copy_error } = queued?;
+    match copy_error {
+        None => Ok(json(&SendResult { message_id: message_id.as_str(), submissions })),
+        Some(error) => Err(error),
+    }
 }
 
-async fn submit(mut call: Call) -> Result {
+async fn submit(mut call: Call) -> std::result::Result<Queued, ApiError> {
     let handles = &call.http.app.handles;
     // Composing and signing what has no room would only cost time.
     if handles.writer.room() == 0 {
@@ -59,6 +71,8 @@ async fn submit(mut call: Call) -> Result {
     let (now, directory) = (handles.clock.now(), handles.store.directory());
     let limits = &call.http.app.settings.limits;
     let addressed = Addressed::check(&request, &call.login, &directory, limits.recipients_max)?;
+    let account = &call.login.account;
+    handles.store.read(|view| view.may_send(account.id, &account.record, addressed.recipients(), now))??;
     let recipients = new_recipients(&addressed, &call, now)?;
 
     let options = request.take_options(now)?;
@@ -109,15 +123,21 @@ async fn submit(mut call: Call) -> Result {
         sent_copy: copy,
         msg_from,
     };
-    let ids = handles.writer.accept(submission).await?;
-    if copy_failed {
-        let message =
-            "the message is queued, but no copy could be stored in the mailbox Sent; do not send it again";
-        return Err(ApiError::new(Code::Server, message));
-    }
+    let accepted = handles.writer.accept(submission).await?;
     let submissions =
-        ids.zip(answers).map(|(id, answer)| Submission { queue_msg_id: id, ..answer }).collect();
-    Ok(json(&SendResult { message_id: message_id.as_str(), submissions }))
+        accepted.ids.zip(answers).map(|(id, answer)| Submission { queue_msg_id: id, ..answer }).collect();
+    let copy_error = match (copy_failed, accepted.copy_left_out) {
+        (true, _) => Some(ApiError::new(
+            Code::Server,
+            "the message is queued, but no copy could be stored in the mailbox Sent; do not send it again",
+        )),
+        (false, true) => Some(ApiError::new(
+            Code::SentOverQuota,
+            "the message is queued, but its copy does not fit in the account's mailboxes; delete messages there, and do not send it again",
+        )),
+        (false, false) => None,
+    };
+    Ok(Queued { message_id, submissions, copy_error })
 }
 
 fn answer_of(recipient: &NewRecipient) -> Submission {

@@ -102,7 +102,7 @@ async fn recipients_share_a_content_and_have_consecutive_ids_in_order() {
     assert!(!content.contains("hidden") && !content.contains("\tfor <"), "{content}");
 
     let [copy] = server.sent().try_into().unwrap();
-    assert_eq!(copy.flags, ["\\seen"]);
+    assert_eq!(copy.flags, [mail::Flag::seen()]);
     assert_eq!(server.content(copy.content), format!("Bcc: <hidden@x.example>\r\n{content}"));
 }
 

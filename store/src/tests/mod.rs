@@ -1,5 +1,8 @@
 //! The store as a whole: changes in, state out.
 
+mod limits;
+mod mailboxes;
+
 use crate::{records::*, *};
 use mail::{
     AccountId, Address, BaseAddress, ContentId, Domain, EnhancedCode, EventSeq, FromId, QueueId, ReversePath,
@@ -97,6 +100,9 @@ fn account() -> AccountRecord {
         keep_retired_hooks: KEEP,
         dsn_to_inbox: true,
         disabled: false,
+        max_outgoing_messages_per_day: None,
+        max_first_time_recipients_per_day: None,
+        mailbox_quota: None,
         outgoing_webhook: Some(OutgoingWebhook {
             url: "http://hooks.example/out".into(),
             authorization: Some("secret-token".into()),
