@@ -1,8 +1,11 @@
-//! Black-box tests: the real server as a child process, with real sockets on free ports. One file a behaviour.
+//! Black-box tests: the real server, most often as a child process, with real sockets on free ports. One file a
+//! behaviour.
 //!
 //! `tests/setup` prepares the judges in Python that some of them need.
 
+mod accounts;
 mod authentication;
+mod clients;
 mod delivery;
 mod disk_full;
 mod durability;

@@ -1,7 +1,6 @@
 //! The real server, as a child process with a data directory of its own.
 
-use super::{HookReceiver, SmtpPeer, eventually, urlencoded};
-use reqwest::header::HeaderMap;
+use super::{Answer, Api, HookReceiver, SmtpPeer, api::client, eventually};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -14,13 +13,9 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     thread,
-    time::Duration,
 };
 use tempfile::TempDir;
 use tokio::sync::oneshot;
-
-pub(crate) const USER: &str = "rider@localhost";
-pub(crate) const PASSWORD: &str = "postrider";
 
 /// A message to a friend, as the README sends it.
 pub(crate) fn message() -> Value {
@@ -67,7 +62,6 @@ impl ServerBuilder {
     }
 
     pub(crate) async fn start(self) -> Server {
-        install_crypto();
         let own = self.dir.is_none().then(disk_directory);
         let dir = self
             .dir
@@ -76,13 +70,7 @@ impl ServerBuilder {
         let args = [vec!["--any-port".into(), "--dir".into(), dir.clone().into()], self.args].concat();
         let log = Log::default();
         let process = Process::start(&args, &log).await;
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(60))
-            .build()
-            .expect("a client");
-        Server { process, args, log, client, dir, _own: own }
+        Server { process, args, log, client: client(None), dir, _own: own }
     }
 }
 
@@ -156,7 +144,7 @@ impl Server {
 
     /// The way to its webapi, for tasks of their own.
     pub(crate) fn api(&self) -> Api {
-        Api { client: self.client.clone(), http: self.http() }
+        Api::new(self.client.clone(), self.http())
     }
 
     /// One call as the rider.
@@ -166,9 +154,7 @@ impl Server {
 
     /// A call that has to succeed.
     pub(crate) async fn ok(&self, method: &str, request: &Value) -> Value {
-        let answer = self.call(method, request).await;
-        assert_eq!(answer.status, 200, "{method} {request}: {}", answer.text());
-        answer.json()
+        self.api().ok(method, request).await
     }
 
     /// A Send that has to succeed.
@@ -182,22 +168,12 @@ impl Server {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        Answer::of(self.request("GET", path)).await.expect("the server answers")
+        self.api().get(path).await
     }
 
-    /// The sum of all samples of a metric that have these labels, such as `result="ok"`.
+    /// See [`Api::metric`].
     pub(crate) async fn metric(&self, name: &str, labels: &str) -> f64 {
-        let answer = self.get("/metrics").await;
-        assert_eq!(answer.status, 200);
-        let text = answer.text();
-        let samples = text.lines().filter(|line| {
-            let rest = line.strip_prefix(name);
-            rest.is_some_and(|rest| rest.starts_with([' ', '{']) && rest.contains(labels))
-        });
-        // A sum of nothing would be -0.
-        samples
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .fold(0.0, |sum, value| sum + value)
+        self.api().metric(name, labels).await
     }
 }
 
@@ -220,70 +196,6 @@ pub(crate) async fn refused_start(args: &[&str]) -> (ExitStatus, String) {
     let mut process = Process::spawn(&args, &log).0;
     let status = process.ended("the server to refuse to start").await;
     (status, log.text())
-}
-
-/// The webapi of a server.
-#[derive(Clone)]
-pub(crate) struct Api {
-    client: reqwest::Client,
-    pub(crate) http: SocketAddr,
-}
-
-impl Api {
-    /// One call as the rider.
-    pub(crate) async fn call(&self, method: &str, request: &Value) -> reqwest::Result<Answer> {
-        let body = urlencoded(&[("request", &request.to_string())]);
-        let request = self
-            .request("POST", &format!("/webapi/v0/{method}"))
-            .basic_auth(USER, Some(PASSWORD))
-            .header("Content-Type", "application/x-www-form-urlencoded")
-            .body(body);
-        Answer::of(request).await
-    }
-
-    /// A request without credentials.
-    pub(crate) fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
-        let method = method.parse().expect("an HTTP method");
-        self.client.request(method, format!("http://{}{path}", self.http))
-    }
-}
-
-/// An HTTP answer, read whole.
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Vec<u8>,
-}
-
-impl Answer {
-    pub(crate) async fn of(request: reqwest::RequestBuilder) -> reqwest::Result<Answer> {
-        let response = request.send().await?;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Ok(Answer { status, headers, body: response.bytes().await?.into() })
-    }
-
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {}", self.text()))
-    }
-
-    /// The value of a header; empty without one.
-    pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().expect("ASCII"))
-    }
-
-    /// The code of an error object.
-    pub(crate) fn code(&self) -> String {
-        let error = self.json();
-        assert!(
-            error["Message"].as_str().is_some_and(|text| !text.is_empty()),
-            "a message for people: {error}"
-        );
-        error["Code"].as_str().expect("an error has a Code").to_owned()
-    }
 }
 
 /// The result of Send.
@@ -422,11 +334,6 @@ impl Drop for Process {
 }
 
 /// A directory on a disk that is one: where temporary files live need not be.
-fn disk_directory() -> TempDir {
+pub(super) fn disk_directory() -> TempDir {
     TempDir::with_prefix_in("server-", env!("CARGO_TARGET_TMPDIR")).expect("a directory")
-}
-
-/// reqwest wants a provider, although nothing here speaks TLS.
-fn install_crypto() {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }

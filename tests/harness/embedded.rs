@@ -1,0 +1,184 @@
+//! A server inside the test's own process, with the settings, domains and accounts that the test likes.
+
+use super::{Api, PASSWORD, SmtpPeer, api::client, server::disk_directory};
+use actors::Router;
+use config::{Service, Settings};
+use postrider::{
+    app::{App, Mode},
+    password::hash_password,
+    server::{self, HttpSocket, Server},
+};
+use std::{
+    collections::BTreeSet,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, LazyLock},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+use store::{
+    Change,
+    records::{AccountRecord, AddressPattern, DomainRecord},
+};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+/// A domain in use, without DKIM keys.
+pub(crate) fn domain(name: &str) -> DomainRecord {
+    DomainRecord {
+        name: name.parse().expect("a domain"),
+        catchall_separator: '+',
+        disabled: false,
+        dkim: Vec::new(),
+    }
+}
+
+/// An account with [`PASSWORD`] that has its name at localhost as its address, keeps its history for an hour, and
+/// calls nobody.
+pub(crate) fn account(name: &str) -> AccountRecord {
+    static HASH: LazyLock<String> = LazyLock::new(|| hash_password(PASSWORD).expect("a password"));
+    AccountRecord {
+        name: name.into(),
+        full_name: name.into(),
+        password_hash: HASH.clone(),
+        addresses: vec![address(&format!("{name}@localhost"))],
+        from_id_login_addresses: Vec::new(),
+        keep_retired_messages: Duration::from_secs(3600),
+        keep_retired_hooks: Duration::from_secs(3600),
+        dsn_to_inbox: true,
+        disabled: false,
+        outgoing_webhook: None,
+        incoming_webhook: None,
+        webhook_secret: vec![0; 24],
+        created: actors::Clock::system().now(),
+    }
+}
+
+/// An address, or as `@example.org` a catch-all, of an account.
+pub(crate) fn address(text: &str) -> AddressPattern {
+    match text.strip_prefix('@') {
+        Some(domain) => AddressPattern::CatchAll(domain.parse().expect("a domain")),
+        None => AddressPattern::Address(text.parse().expect("an address")),
+    }
+}
+
+/// A server to be started. It has the domain `localhost`; records with a name that is there already replace it.
+pub(crate) struct EmbeddedBuilder {
+    settings: Settings,
+    directory: Vec<Change>,
+    deliver_to: Option<SocketAddr>,
+}
+
+impl EmbeddedBuilder {
+    pub(crate) fn settings(mut self, change: impl FnOnce(&mut Settings)) -> EmbeddedBuilder {
+        change(&mut self.settings);
+        self
+    }
+
+    pub(crate) fn domain(mut self, domain: DomainRecord) -> EmbeddedBuilder {
+        self.directory.push(Change::PutDomain(domain));
+        self
+    }
+
+    pub(crate) fn account(mut self, account: AccountRecord) -> EmbeddedBuilder {
+        self.directory.push(Change::PutAccount(account));
+        self
+    }
+
+    /// Instead of to itself.
+    pub(crate) fn deliver_to(mut self, peer: &SmtpPeer) -> EmbeddedBuilder {
+        self.deliver_to = Some(peer.address());
+        self
+    }
+
+    pub(crate) async fn start(mut self) -> Embedded {
+        let client = client(None);
+        let dir = disk_directory();
+        self.settings.data_dir = dir.path().join("data");
+        let (started, addresses) = oneshot::channel();
+        let (stop, stopped) = oneshot::channel();
+        let thread = thread::spawn(move || {
+            actix_rt::System::new().block_on(async move {
+                let (server, http) = self.serve().expect("the server starts");
+                let _ = started.send((server.app().clone(), http));
+                // The other end is dropped together with the test's server.
+                let _ = stopped.await;
+                server.stop().await;
+            });
+        });
+        let (app, http) = addresses.await.expect("the server starts");
+        Embedded {
+            api: Api::new(client, http),
+            app: Some(app),
+            stop: Some(stop),
+            thread: Some(thread),
+            _dir: dir,
+        }
+    }
+
+    fn serve(self) -> anyhow::Result<(Server, SocketAddr)> {
+        let (store, mut writer) = server::open_store(&self.settings)?;
+        writer.commit(self.directory.iter())?;
+        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let (http, smtp) = (server::bind(any_port, "HTTP")?, server::bind(any_port, "SMTP")?);
+        let address = http.local_addr()?;
+        let next_hop = self.deliver_to.map_or_else(|| smtp.local_addr(), Ok)?;
+        let services = BTreeSet::from([Service::Webapi, Service::Metrics]);
+        let server = Server::start(
+            (store, writer),
+            self.settings,
+            "mail.example".parse()?,
+            Mode::Serve,
+            Router::relay("localhost", next_hop),
+            vec![HttpSocket { listener: http, services }],
+            vec![smtp],
+        )?;
+        Ok((server, address))
+    }
+}
+
+/// A server that runs on a thread of its own, and takes mail for its accounts' addresses only. Dropped, it is stopped
+/// without grace.
+pub(crate) struct Embedded {
+    api: Api,
+    /// None once it is being stopped.
+    app: Option<Arc<App>>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+    _dir: TempDir,
+}
+
+impl Embedded {
+    pub(crate) fn builder() -> EmbeddedBuilder {
+        let mut settings = Settings::defaults();
+        // Many of these may run in one process, which has only so much address space.
+        settings.store.map_size = 1 << 30;
+        settings.webhooks.allow_networks = vec!["127.0.0.0/8".parse().expect("a network")];
+        settings.limits.shutdown_grace = Duration::ZERO;
+        EmbeddedBuilder {
+            settings,
+            directory: vec![Change::PutDomain(domain("localhost"))],
+            deliver_to: None,
+        }
+    }
+
+    /// The way to its webapi, as the rider.
+    pub(crate) fn api(&self) -> Api {
+        self.api.clone()
+    }
+
+    /// What is inside: its store, to look, and its writer, to change records while it runs.
+    pub(crate) fn app(&self) -> &App {
+        self.app.as_ref().expect("it runs")
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        self.app = None;
+        self.stop = None;
+        let ended = self.thread.take().map(JoinHandle::join);
+        if !thread::panicking() {
+            assert!(matches!(ended, Some(Ok(()))), "the server broke down");
+        }
+    }
+}
