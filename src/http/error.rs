@@ -141,8 +141,8 @@ impl From<Refusal> for ApiError {
             // Fresh FromIDs are random, and what arrives comes over SMTP.
             Refusal::FromIdInUse | Refusal::OverQuota => return ApiError::server(refusal),
             Refusal::NotFound | Refusal::Exists => Code::Error,
-            Refusal::MessageLimit => Code::MessageLimitReached,
-            Refusal::RecipientLimit => Code::RecipientLimitReached,
+            Refusal::MessageLimit(_) => Code::MessageLimitReached,
+            Refusal::RecipientLimit(_) => Code::RecipientLimitReached,
             Refusal::NoMailbox | Refusal::SameMailbox | Refusal::TooManyFlags => Code::User,
         };
         ApiError::new(code, refusal.to_string())

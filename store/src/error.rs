@@ -94,12 +94,16 @@ pub enum Refusal {
     /// A message with that FromID is in the queue or its history already.
     #[error("the FromID is in use already")]
     FromIdInUse,
-    /// The account would have queued more in 24 hours than it may.
-    #[error("the account may not send to so many recipients in 24 hours")]
-    MessageLimit,
-    /// The account would have sent to more new recipients in 24 hours than it may.
-    #[error("the account may not send to so many new recipients in 24 hours")]
-    RecipientLimit,
+    /// The account would have queued messages to more recipients in 24 hours than this.
+    #[error(
+        "the account may send to {0} recipients in 24 hours, and this message has more than are left; send it later, or ask the operator for a higher limit"
+    )]
+    MessageLimit(u64),
+    /// The account would have sent to more new recipients in 24 hours than this.
+    #[error(
+        "the account may send to {0} recipients in 24 hours that it never sent to before, and this message has more than are left; send it later, or ask the operator for a higher limit"
+    )]
+    RecipientLimit(u64),
     /// The account's mailboxes hold as much as they may.
     #[error("the mailboxes of the account are full")]
     OverQuota,

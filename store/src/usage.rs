@@ -215,12 +215,12 @@ impl NewRecipients {
 
 /// Whether an account that sent to `sent` may send to `new` as well.
 fn check(account: &AccountRecord, sent: Recipients, new: Recipients) -> Result<(), Refusal> {
-    let exceeds = |max: Option<u64>, sent: u64, new: u64| new > 0 && max.is_some_and(|max| sent + new > max);
-    if exceeds(account.max_outgoing_messages_per_day, sent.all, new.all) {
-        return Err(Refusal::MessageLimit);
+    let exceeded = |max: Option<u64>, sent: u64, new: u64| max.filter(|max| new > 0 && sent + new > *max);
+    if let Some(max) = exceeded(account.max_outgoing_messages_per_day, sent.all, new.all) {
+        return Err(Refusal::MessageLimit(max));
     }
-    if exceeds(account.max_first_time_recipients_per_day, sent.first_time, new.first_time) {
-        return Err(Refusal::RecipientLimit);
+    if let Some(max) = exceeded(account.max_first_time_recipients_per_day, sent.first_time, new.first_time) {
+        return Err(Refusal::RecipientLimit(max));
     }
     Ok(())
 }

@@ -61,13 +61,13 @@ fn recipients_count_for_24_hours_also_after_a_restart() {
     let at = |duration| NOW.after(duration);
     f.send_at(NOW, &["a@b.example", "b@b.example"]).unwrap();
     let half = DAY / 2;
-    assert_eq!(f.send_at(at(half), &["a@b.example", "b@b.example"]), Err(Refusal::MessageLimit));
+    assert_eq!(f.send_at(at(half), &["a@b.example", "b@b.example"]), Err(Refusal::MessageLimit(3)));
     f.send_at(at(half), &["a@b.example"]).unwrap();
-    assert_eq!(f.send_at(at(half), &["a@b.example"]), Err(Refusal::MessageLimit));
+    assert_eq!(f.send_at(at(half), &["a@b.example"]), Err(Refusal::MessageLimit(3)));
     let mut f = f.reopened();
     let second = Duration::from_secs(1);
     assert_eq!(f.usage(at(DAY)).sent.all, 3);
-    assert_eq!(f.send_at(at(DAY), &["a@b.example"]), Err(Refusal::MessageLimit), "its second is not over");
+    assert_eq!(f.send_at(at(DAY), &["a@b.example"]), Err(Refusal::MessageLimit(3)), "its second is not over");
     f.send_at(at(DAY + second), &["a@b.example", "c@b.example"]).unwrap();
     assert_eq!(f.usage(at(DAY + second)).sent.all, 3);
     assert_eq!(f.usage(at(DAY * 3)).sent, Recipients::default());
@@ -79,9 +79,9 @@ fn only_recipients_who_never_got_anything_are_new() {
     f.send_at(NOW, &["a@b.example", "A+tag@b.example", "a@b.example"]).unwrap();
     assert_eq!(f.usage(NOW).sent, Recipients { all: 3, first_time: 1 });
     let three = ["c@b.example", "d@b.example", "a@b.example"];
-    assert_eq!(f.send_at(NOW, &three), Err(Refusal::RecipientLimit));
+    assert_eq!(f.send_at(NOW, &three), Err(Refusal::RecipientLimit(2)));
     f.send_at(NOW, &["b@b.example"]).unwrap();
-    assert_eq!(f.send_at(NOW, &["c@b.example"]), Err(Refusal::RecipientLimit));
+    assert_eq!(f.send_at(NOW, &["c@b.example"]), Err(Refusal::RecipientLimit(2)));
     f.send_at(NOW, &["a@b.example", "b@b.example"]).unwrap();
     let later = NOW.after(DAY * 2);
     f.send_at(later, &["a@b.example", "c@b.example", "d@b.example"]).unwrap();
@@ -98,10 +98,10 @@ fn a_limit_that_was_lowered_holds_from_then_on_and_none_means_none() {
         ..account()
     };
     f.apply(Change::PutAccount(lowered));
-    assert_eq!(f.send_at(NOW, &["a@b.example"]), Err(Refusal::MessageLimit));
+    assert_eq!(f.send_at(NOW, &["a@b.example"]), Err(Refusal::MessageLimit(4)));
     let none = AccountRecord { max_outgoing_messages_per_day: Some(0), ..account() };
     f.apply(Change::PutAccount(none));
-    assert_eq!(f.send_at(NOW.after(DAY * 2), &["a@b.example"]), Err(Refusal::MessageLimit));
+    assert_eq!(f.send_at(NOW.after(DAY * 2), &["a@b.example"]), Err(Refusal::MessageLimit(0)));
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn submissions_of_one_commit_count_together() {
     let change = |recipients| Change::Accept(submission(recipients, b"x"));
     let changes = [change(&["a@b.example"]), change(&["a@b.example"; 3]), change(&["a@b.example"; 2])];
     let results = f.writer.commit(changes.iter()).unwrap().results;
-    assert_eq!(results[1], Err(Refusal::MessageLimit));
+    assert_eq!(results[1], Err(Refusal::MessageLimit(3)));
     assert!(results[0].is_ok() && results[2].is_ok());
     assert_eq!(f.usage(NOW).sent.all, 3);
 }
@@ -188,9 +188,9 @@ proptest! {
             let new: BTreeSet<_> = recipients.iter().filter(|n| !known.contains(*n)).copied().collect();
             let (more, more_new) = (recipients.len() as u64, new.len() as u64);
             let expected = if all + more > max {
-                Err(Refusal::MessageLimit)
+                Err(Refusal::MessageLimit(max))
             } else if more_new > 0 && first + more_new > max_new {
-                Err(Refusal::RecipientLimit)
+                Err(Refusal::RecipientLimit(max_new))
             } else {
                 Ok(())
             };

@@ -121,33 +121,6 @@ async fn without_from_ids_the_return_path_is_the_from_address() {
 }
 
 #[actix_web::test]
-async fn checks_are_made_in_the_order_of_the_contract() {
-    let server = TestServer::start().await;
-    let two = json!([{"Address": "rider@localhost"}, {"Address": "rider@localhost"}]);
-    let from = |address: &str| json!([{"Address": address}]);
-    // Each request also has the faults of those below it.
-    let mut request = json!({
-        "From": two, "To": null, "ReplyTo": from("none"), "Headers": [["Bcc", "x@y.example"]],
-    });
-    let steps = [
-        ("missingBody", json!({"Text": "x"})),
-        ("multipleFrom", json!({"From": from("x@disabled.example")})),
-        ("badAddress", json!({"ReplyTo": null})),
-        ("domainDisabled", json!({"From": from("other@localhost")})),
-        ("badFrom", json!({"From": from("rider+x@localhost")})),
-        ("noRecipients", json!({"CC": from("a@b.example")})),
-        ("user", json!({"Headers": null})),
-    ];
-    for (code, remedy) in steps {
-        assert_eq!(server.call("Send", request.clone()).await.error(), (400, code.into()), "{request}");
-        for (name, value) in remedy.as_object().unwrap() {
-            request[name] = value.clone();
-        }
-    }
-    assert_eq!(server.call("Send", request).await.status, 200);
-}
-
-#[actix_web::test]
 async fn what_cannot_be_composed_is_refused_and_nothing_is_queued() {
     let server = TestServer::with(|settings| {
         settings.limits.recipients_max = 2;
