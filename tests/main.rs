@@ -26,3 +26,4 @@ mod smtp_in;
 mod start_up;
 mod suppression_list;
 mod transport;
+mod typed_clients;
