@@ -11,7 +11,7 @@ use actors::{
     TcpDialer, Threads, WebhookOptions, WriterLimits,
 };
 use anyhow::Context;
-use config::{Service, Settings};
+use config::{Network, Service, Settings};
 use mail::Domain;
 use prometheus::Registry;
 use std::{
@@ -29,6 +29,8 @@ pub struct HttpSocket {
     pub listener: TcpListener,
     /// What is served there.
     pub services: BTreeSet<Service>,
+    /// Whose `X-Forwarded-For` names the client; none: there is no proxy.
+    pub trusted_proxies: Vec<Network>,
 }
 
 /// A server that runs.
@@ -62,7 +64,8 @@ impl Server {
         let http = http
             .into_iter()
             .map(|socket| {
-                let server = http::serve(&edge, socket.listener, socket.services, workers)?;
+                let HttpSocket { listener, services, trusted_proxies } = socket;
+                let server = http::serve(&edge, listener, services, trusted_proxies, workers)?;
                 let handle = server.handle();
                 actix_rt::spawn(server);
                 Ok(handle)

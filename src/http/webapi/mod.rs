@@ -7,6 +7,7 @@ mod suppressions;
 use super::{
     Http,
     auth::{AuthError, Login},
+    client::Client,
     error::{ApiError, Code},
     form::{self, Form},
 };
@@ -17,7 +18,6 @@ use actix_web::{
 };
 use futures_util::future::LocalBoxFuture;
 use serde::{Deserialize, Deserializer};
-use std::net::IpAddr;
 use tokio::time::Instant;
 
 type Result = std::result::Result<HttpResponse, ApiError>;
@@ -58,13 +58,6 @@ impl Call {
     }
 }
 
-/// From where a call came.
-#[derive(Clone, Copy, Debug)]
-struct Client {
-    address: Option<IpAddr>,
-    tls: bool,
-}
-
 /// Registers the routes.
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.route("/webapi/v0/{method}", web::to(dispatch));
@@ -102,8 +95,10 @@ async fn call(
     request: &HttpRequest,
     payload: Payload,
 ) -> std::result::Result<HttpResponse, NoAnswer> {
+    let client = Client::of(request);
     let directory = http.app.handles.store.directory();
-    let login = match http.logins.check(&directory, request.headers().get(header::AUTHORIZATION)).await {
+    let authorization = request.headers().get(header::AUTHORIZATION);
+    let login = match http.logins.check(&directory, authorization).await {
         Ok(login) => login,
         Err(error) => {
             if error == AuthError::Wrong {
@@ -114,10 +109,6 @@ async fn call(
         }
     };
     let form = http.forms.read(request, payload).await?;
-    let client = Client {
-        address: request.peer_addr().map(|address| address.ip()),
-        tls: request.app_config().secure(),
-    };
     Ok((method.call)(Call { http, login, client, form }).await?)
 }
 
