@@ -3,6 +3,7 @@
 use crate::{
     app::{App, Mode},
     http,
+    limiter::LoginLimiter,
     smtp_in::{self, SmtpServer},
 };
 use actix_web::dev::ServerHandle;
@@ -58,7 +59,12 @@ impl Server {
         let metrics = Metrics::register(&registry)?;
         let options = actor_options(&settings, &hostname, router, metrics.clone())?;
         let handles = actors::start(store, writer, options);
-        let app = Arc::new(App { handles, settings, hostname, mode, registry, metrics });
+        let clock = handles.clock.clone();
+        let login_limiter = Arc::new(match mode {
+            Mode::Serve => LoginLimiter::new(clock),
+            Mode::Local => LoginLimiter::lenient(clock),
+        });
+        let app = Arc::new(App { handles, settings, hostname, mode, login_limiter, registry, metrics });
         let edge = http::Http::new(app.clone()).context("serving HTTP")?;
         let workers = http_workers();
         let http = http

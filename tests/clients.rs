@@ -34,6 +34,22 @@ async fn behind_a_proxy_the_trace_names_whom_the_proxy_names() {
 }
 
 #[tokio::test]
+async fn behind_a_proxy_failures_are_those_of_whom_the_proxy_names() {
+    let server = Embedded::builder().trusted_proxies(&["127.0.0.1"]).account(account("rider")).start().await;
+    let status = async |password: &str, client: &str| {
+        let api = server.api().login("rider@localhost", password);
+        let request = api.call_request("SuppressionList", &json!({})).header("X-Forwarded-For", client);
+        Answer::of(request).await.unwrap().status
+    };
+    for number in 0..10 {
+        // What the client itself says does not help it.
+        assert_eq!(status("wrong", &format!("198.51.100.{number}, 192.0.2.1")).await, 401);
+    }
+    assert_eq!(status("postrider", "192.0.2.1").await, 429);
+    assert_eq!(status("postrider", "192.0.2.2").await, 200);
+}
+
+#[tokio::test]
 async fn behind_a_proxy_nobody_is_served_who_is_not_named_or_comes_past_it() {
     let server = Embedded::builder().trusted_proxies(&["127.0.0.1"]).account(account("rider")).start().await;
     let past_it = server.api().local_address([127, 0, 0, 2]);

@@ -43,7 +43,7 @@ impl Http {
         let uploads = app.handles.store.path().join("uploads");
         let metrics = EdgeMetrics::register(&app.registry).map_err(io::Error::other)?;
         Ok(Arc::new(Http {
-            logins: Logins::new(limits, metrics.password_comparisons.clone()),
+            logins: Logins::new(limits, app.login_limiter.clone(), metrics.password_comparisons.clone()),
             forms: FormReader::new(limits, uploads)?,
             metrics,
             app,

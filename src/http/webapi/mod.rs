@@ -11,6 +11,7 @@ use super::{
     error::{ApiError, Code},
     form::{self, Form},
 };
+use crate::limiter::TooMany;
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{Method, header},
@@ -98,12 +99,10 @@ async fn call(
     let client = Client::of(request);
     let directory = http.app.handles.store.directory();
     let authorization = request.headers().get(header::AUTHORIZATION);
-    let login = match http.logins.check(&directory, authorization).await {
+    let login = match http.logins.check(&directory, authorization, client.address).await {
         Ok(login) => login,
         Err(error) => {
-            if error == AuthError::Wrong {
-                http.metrics.authentication_failures.with_label_values(&["webapi"]).inc();
-            }
+            count_failure(&http, error, client);
             form::drain(payload).await;
             return Err(error.into());
         }
@@ -112,9 +111,20 @@ async fn call(
     Ok((method.call)(Call { http, login, client, form }).await?)
 }
 
+fn count_failure(http: &Http, error: AuthError, client: Client) {
+    let counter = match error {
+        AuthError::Wrong => &http.metrics.authentication_failures,
+        AuthError::TooMany(_) => &http.metrics.authentication_refusals,
+        AuthError::Missing | AuthError::Busy | AuthError::Failed => return,
+    };
+    counter.with_label_values(&["webapi"]).inc();
+    tracing::debug!(remote = %client.address, ?error, "a login failed");
+}
+
 /// Why a method has no answer of its own.
 enum NoAnswer {
     Unauthorized,
+    TooMany(TooMany),
     Error(ApiError),
 }
 
@@ -125,6 +135,10 @@ impl NoAnswer {
                 .insert_header((header::WWW_AUTHENTICATE, "Basic realm=\"webapi\""))
                 .content_type(TEXT)
                 .body("log in with an e-mail address of the account and its password\n"),
+            NoAnswer::TooMany(too_many) => HttpResponse::TooManyRequests()
+                .insert_header((header::RETRY_AFTER, too_many.retry_after_secs()))
+                .content_type(TEXT)
+                .body("too many logins from your network failed; try again later\n"),
             NoAnswer::Error(error) => error.response(),
         }
     }
@@ -133,6 +147,7 @@ impl NoAnswer {
     fn result(&self) -> &'static str {
         match self {
             NoAnswer::Unauthorized => "unauthorized",
+            NoAnswer::TooMany(_) => "limited",
             NoAnswer::Error(error) => match error.code {
                 Code::Server => "server",
                 Code::Busy => "busy",
@@ -152,6 +167,7 @@ impl From<AuthError> for NoAnswer {
     fn from(error: AuthError) -> NoAnswer {
         match error {
             AuthError::Missing | AuthError::Wrong => NoAnswer::Unauthorized,
+            AuthError::TooMany(too_many) => NoAnswer::TooMany(too_many),
             AuthError::Busy => NoAnswer::Error(ApiError::busy()),
             AuthError::Failed => NoAnswer::Error(ApiError::server("a password could not be compared")),
         }
