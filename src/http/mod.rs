@@ -8,6 +8,7 @@ mod health;
 mod metrics;
 #[cfg(test)]
 mod testing;
+mod unread;
 mod webapi;
 
 pub use metrics::{EdgeMetrics, count_panics};
@@ -104,15 +105,20 @@ fn routes(
     let services = services.clone();
     let proxies = proxies.clone();
     move |config| {
-        config.app_data(http);
-        // Whoever looks after the server asks it directly.
-        config.route("/healthz", web::get().to(health::healthz));
-        config.route("/readyz", web::get().to(health::readyz));
         let identify = from_fn(move |request, next| {
             let proxies = proxies.clone();
             async move { client::identify(&proxies, request, next).await }
         });
-        config.service(web::scope("").wrap(identify).configure(|config| add_services(config, services)));
+        let identified = web::scope("").wrap(identify).configure(|config| add_services(config, services));
+        config.app_data(http);
+        config.service(
+            web::scope("")
+                .wrap(from_fn(unread::close))
+                // Whoever looks after the server asks it directly.
+                .route("/healthz", web::get().to(health::healthz))
+                .route("/readyz", web::get().to(health::readyz))
+                .service(identified),
+        );
     }
 }
 
