@@ -1,9 +1,11 @@
 //! What every way into the server shares.
 
+use crate::limiter::LoginLimiter;
 use actors::{Handles, Metrics};
 use config::Settings;
 use mail::Domain;
 use prometheus::Registry;
+use std::sync::Arc;
 
 /// The running server, as listeners see it.
 pub struct App {
@@ -15,18 +17,20 @@ pub struct App {
     pub hostname: Domain,
     /// How it behaves.
     pub mode: Mode,
+    /// Who failed to log in too often, however it tried.
+    pub login_limiter: Arc<LoginLimiter>,
     /// Everything that is counted.
     pub registry: Registry,
     /// What the actors count.
     pub metrics: Metrics,
 }
 
-/// How the server behaves towards mail that comes in.
+/// How the server behaves towards the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Takes mail for its accounts' addresses only.
     Serve,
-    /// A developer's server: mail for any address goes into the Inbox of the account `rider`, and localparts
-    /// that name a failure get it.
+    /// A developer's server: mail for any address goes into the Inbox of the account `rider`, localparts that name
+    /// a failure get it, and failed logins are limited by the minute only.
     Local,
 }

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod http;
+pub mod limiter;
 pub mod localserve;
 pub mod logging;
 pub mod password;

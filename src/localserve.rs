@@ -70,7 +70,7 @@ pub async fn run(args: LocalserveArgs) -> anyhow::Result<()> {
     let (http_address, smtp_address) = (http.local_addr()?, smtp.local_addr()?);
     let router = Router::relay("localhost", args.deliver_to.unwrap_or_else(|| reachable(smtp_address)));
     let services = BTreeSet::from([Service::Webapi, Service::Metrics]);
-    let sockets = vec![HttpSocket { listener: http, services }];
+    let sockets = vec![HttpSocket { listener: http, services, trusted_proxies: Vec::new() }];
     let server =
         Server::start((store, writer), settings, hostname, Mode::Local, router, sockets, vec![smtp])?;
 

@@ -3,6 +3,7 @@
 use crate::{
     app::{App, Mode},
     http,
+    limiter::LoginLimiter,
     smtp_in::{self, SmtpServer},
 };
 use actix_web::dev::ServerHandle;
@@ -11,7 +12,7 @@ use actors::{
     TcpDialer, Threads, WebhookOptions, WriterLimits,
 };
 use anyhow::Context;
-use config::{Service, Settings};
+use config::{Network, Service, Settings};
 use mail::Domain;
 use prometheus::Registry;
 use std::{
@@ -29,6 +30,8 @@ pub struct HttpSocket {
     pub listener: TcpListener,
     /// What is served there.
     pub services: BTreeSet<Service>,
+    /// Whose `X-Forwarded-For` names the client; none: there is no proxy.
+    pub trusted_proxies: Vec<Network>,
 }
 
 /// A server that runs.
@@ -56,13 +59,19 @@ impl Server {
         let metrics = Metrics::register(&registry)?;
         let options = actor_options(&settings, &hostname, router, metrics.clone())?;
         let handles = actors::start(store, writer, options);
-        let app = Arc::new(App { handles, settings, hostname, mode, registry, metrics });
+        let clock = handles.clock.clone();
+        let login_limiter = Arc::new(match mode {
+            Mode::Serve => LoginLimiter::new(clock),
+            Mode::Local => LoginLimiter::lenient(clock),
+        });
+        let app = Arc::new(App { handles, settings, hostname, mode, login_limiter, registry, metrics });
         let edge = http::Http::new(app.clone()).context("serving HTTP")?;
         let workers = http_workers();
         let http = http
             .into_iter()
             .map(|socket| {
-                let server = http::serve(&edge, socket.listener, socket.services, workers)?;
+                let HttpSocket { listener, services, trusted_proxies } = socket;
+                let server = http::serve(&edge, listener, services, trusted_proxies, workers)?;
                 let handle = server.handle();
                 actix_rt::spawn(server);
                 Ok(handle)

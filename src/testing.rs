@@ -3,6 +3,7 @@
 
 use crate::{
     app::{App, Mode},
+    limiter::LoginLimiter,
     server::open_store,
 };
 use actors::*;
@@ -57,7 +58,8 @@ impl Setup {
         let Setup { mode, options, writer, store, settings, hostname, registry, dir } = self;
         let metrics = options.metrics.clone();
         let handles = actors::start(store, writer, options);
-        (Arc::new(App { handles, settings, hostname, mode, registry, metrics }), dir)
+        let login_limiter = Arc::new(LoginLimiter::new(handles.clock.clone()));
+        (Arc::new(App { handles, settings, hostname, mode, login_limiter, registry, metrics }), dir)
     }
 }
 

@@ -21,6 +21,8 @@ pub struct EdgeMetrics {
     pub submissions: IntCounterVec,
     /// Wrong credentials, by `way`.
     pub authentication_failures: IntCounterVec,
+    /// Logins refused unseen, because their clients had failed too often, by `way`.
+    pub authentication_refusals: IntCounterVec,
     /// Passwords that were compared, right or wrong; those remembered need not be.
     pub(super) password_comparisons: IntCounter,
     gauges: Gauges,
@@ -73,6 +75,11 @@ impl EdgeMetrics {
             authentication_failures: counters(
                 "postrider_authentication_failures_total",
                 "Logins with wrong credentials, by way.",
+                &["way"],
+            )?,
+            authentication_refusals: counters(
+                "postrider_authentication_refusals_total",
+                "Logins refused unseen after too many failures from near by, by way.",
                 &["way"],
             )?,
             password_comparisons: registered(

@@ -1,12 +1,14 @@
 //! HTTP: the webapi, metrics and health, on listeners that serve any part of them.
 
 mod auth;
+mod client;
 mod error;
 mod form;
 mod health;
 mod metrics;
 #[cfg(test)]
 mod testing;
+mod unread;
 mod webapi;
 
 pub use metrics::{EdgeMetrics, count_panics};
@@ -16,10 +18,11 @@ use actix_web::{
     HttpServer,
     dev::Server,
     http::KeepAlive,
+    middleware::from_fn,
     web::{self, ServiceConfig},
 };
 use auth::Logins;
-use config::Service;
+use config::{Network, Service};
 use form::FormReader;
 use std::{collections::BTreeSet, io, net::TcpListener, sync::Arc, time::Duration};
 
@@ -41,7 +44,7 @@ impl Http {
         let uploads = app.handles.store.path().join("uploads");
         let metrics = EdgeMetrics::register(&app.registry).map_err(io::Error::other)?;
         Ok(Arc::new(Http {
-            logins: Logins::new(limits, metrics.password_comparisons.clone()),
+            logins: Logins::new(limits, app.login_limiter.clone(), metrics.password_comparisons.clone()),
             forms: FormReader::new(limits, uploads)?,
             metrics,
             app,
@@ -61,7 +64,7 @@ const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take to close its side.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Serves HTTP on a listener, on threads of its own. The server runs when it is awaited, and is stopped by its
+/// Serves HTTP on a listener, on threads of its own; where there are trusted proxies, to them only. The server runs when it is awaited, and is stopped by its
 /// handle: it handles no signals.
 ///
 /// # Errors
@@ -70,41 +73,63 @@ pub fn serve(
     http: &Arc<Http>,
     listener: TcpListener,
     services: BTreeSet<Service>,
+    trusted_proxies: Vec<Network>,
     workers: usize,
 ) -> io::Result<Server> {
     let limits = &http.app.settings.limits;
     let workers = workers.max(1);
     let shared = http.clone();
-    let server = HttpServer::new(move || actix_web::App::new().configure(routes(&shared, &services)))
-        .workers(workers)
-        // actix counts connections a worker.
-        .max_connections(limits.http_connections_max.div_ceil(workers))
-        .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
-        .client_request_timeout(HEADERS_TIMEOUT)
-        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-        .tcp_nodelay(true)
-        .shutdown_timeout(limits.shutdown_grace.as_secs())
-        .disable_signals()
-        .listen(listener)?;
+    let proxies: Arc<[Network]> = trusted_proxies.into();
+    let server =
+        HttpServer::new(move || actix_web::App::new().configure(routes(&shared, &services, &proxies)))
+            .workers(workers)
+            // actix counts connections a worker.
+            .max_connections(limits.http_connections_max.div_ceil(workers))
+            .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
+            .client_request_timeout(HEADERS_TIMEOUT)
+            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+            .tcp_nodelay(true)
+            .shutdown_timeout(limits.shutdown_grace.as_secs())
+            .disable_signals()
+            .listen(listener)?;
     Ok(server.run())
 }
 
-/// Every route of a listener with those services.
-fn routes(http: &Arc<Http>, services: &BTreeSet<Service>) -> impl FnOnce(&mut ServiceConfig) {
+/// Every route of a listener with those services, behind those proxies.
+fn routes(
+    http: &Arc<Http>,
+    services: &BTreeSet<Service>,
+    proxies: &Arc<[Network]>,
+) -> impl FnOnce(&mut ServiceConfig) {
     let http = web::Data::from(http.clone());
     let services = services.clone();
+    let proxies = proxies.clone();
     move |config| {
+        let identify = from_fn(move |request, next| {
+            let proxies = proxies.clone();
+            async move { client::identify(&proxies, request, next).await }
+        });
+        let identified = web::scope("").wrap(identify).configure(|config| add_services(config, services));
         config.app_data(http);
-        config.route("/healthz", web::get().to(health::healthz));
-        config.route("/readyz", web::get().to(health::readyz));
-        for service in services {
-            match service {
-                Service::Webapi => webapi::routes(config),
-                Service::Metrics => {
-                    config.route("/metrics", web::get().to(metrics::page));
-                }
-                Service::Account | Service::Admin => {}
+        config.service(
+            web::scope("")
+                .wrap(from_fn(unread::close))
+                // Whoever looks after the server asks it directly.
+                .route("/healthz", web::get().to(health::healthz))
+                .route("/readyz", web::get().to(health::readyz))
+                .service(identified),
+        );
+    }
+}
+
+fn add_services(config: &mut ServiceConfig, services: BTreeSet<Service>) {
+    for service in services {
+        match service {
+            Service::Webapi => webapi::routes(config),
+            Service::Metrics => {
+                config.route("/metrics", web::get().to(metrics::page));
             }
+            Service::Account | Service::Admin => {}
         }
     }
 }
@@ -143,7 +168,7 @@ mod tests {
         let test = TestServer::start().await;
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let server = serve(&test.http, listener, BTreeSet::new(), 1).unwrap();
+        let server = serve(&test.http, listener, BTreeSet::new(), Vec::new(), 1).unwrap();
         let handle = server.handle();
         let running = actix_web::rt::spawn(server);
         let mut client = tokio::net::TcpStream::connect(address).await.unwrap();

@@ -16,7 +16,7 @@ use actix_web::{
 };
 use actors::StoreWriter;
 use base64::{Engine, prelude::BASE64_STANDARD};
-use config::{Service, Settings};
+use config::{Network, Service, Settings};
 use mail::DkimKey;
 use std::{sync::Arc, time::Duration};
 use store::records::{AccountRecord, AddressPattern, DkimKeyRecord, DomainRecord};
@@ -76,9 +76,21 @@ impl TestServer {
         self.request(request, &[Service::Webapi]).await
     }
 
+    /// From 192.0.2.1.
     pub(super) async fn request(&self, request: TestRequest, services: &[Service]) -> Answer {
-        let services = services.iter().copied().collect();
-        let app = init_service(actix_web::App::new().configure(routes(&self.http, &services))).await;
+        self.request_behind(&[], request, services).await
+    }
+
+    /// The same to a listener with trusted proxies.
+    pub(super) async fn request_behind(
+        &self,
+        proxies: &[Network],
+        request: TestRequest,
+        services: &[Service],
+    ) -> Answer {
+        let (services, proxies) = (services.iter().copied().collect(), proxies.into());
+        let routes = routes(&self.http, &services, &proxies);
+        let app = init_service(actix_web::App::new().configure(routes)).await;
         let request = request.peer_addr(([192, 0, 2, 1], 1234).into()).to_request();
         let response = call_service(&app, request).await;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());

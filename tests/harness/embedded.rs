@@ -2,7 +2,7 @@
 
 use super::{Api, PASSWORD, SmtpPeer, api::client, server::disk_directory};
 use actors::Router;
-use config::{Service, Settings};
+use config::{Network, Service, Settings};
 use postrider::{
     app::{App, Mode},
     password::hash_password,
@@ -69,6 +69,7 @@ pub(crate) struct EmbeddedBuilder {
     settings: Settings,
     directory: Vec<Change>,
     deliver_to: Option<SocketAddr>,
+    trusted_proxies: Vec<Network>,
 }
 
 impl EmbeddedBuilder {
@@ -90,6 +91,12 @@ impl EmbeddedBuilder {
     /// Instead of to itself.
     pub(crate) fn deliver_to(mut self, peer: &SmtpPeer) -> EmbeddedBuilder {
         self.deliver_to = Some(peer.address());
+        self
+    }
+
+    /// Its HTTP listener stands behind these.
+    pub(crate) fn trusted_proxies(mut self, networks: &[&str]) -> EmbeddedBuilder {
+        self.trusted_proxies = networks.iter().map(|text| text.parse().expect("a network")).collect();
         self
     }
 
@@ -132,7 +139,7 @@ impl EmbeddedBuilder {
             "mail.example".parse()?,
             Mode::Serve,
             Router::relay("localhost", next_hop),
-            vec![HttpSocket { listener: http, services }],
+            vec![HttpSocket { listener: http, services, trusted_proxies: self.trusted_proxies }],
             vec![smtp],
         )?;
         Ok((server, address))
@@ -161,6 +168,7 @@ impl Embedded {
             settings,
             directory: vec![Change::PutDomain(domain("localhost"))],
             deliver_to: None,
+            trusted_proxies: Vec::new(),
         }
     }
 

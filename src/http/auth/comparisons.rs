@@ -44,6 +44,11 @@ impl Comparisons {
         Comparisons { shared: Arc::new(Shared { right, under_way: Mutex::default(), running, made }) }
     }
 
+    /// Whether that was found right before and is remembered.
+    pub(super) fn remembers(&self, digest: &Digest) -> bool {
+        self.shared.right.contains_key(digest)
+    }
+
     /// Whether the password is that of the hash, both of which the digest stands for. However many ask for the same
     /// at once, one comparison answers all.
     ///
@@ -55,9 +60,6 @@ impl Comparisons {
         hash: &str,
         password: &Password,
     ) -> Result<bool, AuthError> {
-        if self.shared.right.contains_key(&digest) {
-            return Ok(true);
-        }
         loop {
             let Some(mut outcome) = self.join(digest, hash, password)? else { return Ok(true) };
             if let Ok(outcome) = outcome.wait_for(Option::is_some).await {

@@ -7,9 +7,11 @@ mod suppressions;
 use super::{
     Http,
     auth::{AuthError, Login},
+    client::Client,
     error::{ApiError, Code},
     form::{self, Form},
 };
+use crate::limiter::TooMany;
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{Method, header},
@@ -17,7 +19,6 @@ use actix_web::{
 };
 use futures_util::future::LocalBoxFuture;
 use serde::{Deserialize, Deserializer, Serialize};
-use std::net::IpAddr;
 use tokio::time::Instant;
 
 type Result = std::result::Result<HttpResponse, ApiError>;
@@ -63,13 +64,6 @@ impl Call {
     }
 }
 
-/// From where a call came.
-#[derive(Clone, Copy, Debug)]
-struct Client {
-    address: Option<IpAddr>,
-    tls: bool,
-}
-
 /// Registers the routes.
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.route("/webapi/v0/{method}", web::to(dispatch));
@@ -107,28 +101,35 @@ async fn call(
     request: &HttpRequest,
     payload: Payload,
 ) -> std::result::Result<HttpResponse, NoAnswer> {
+    let client = Client::of(request);
     let directory = http.app.handles.store.directory();
-    let login = match http.logins.check(&directory, request.headers().get(header::AUTHORIZATION)).await {
+    let authorization = request.headers().get(header::AUTHORIZATION);
+    let login = match http.logins.check(&directory, authorization, client.address).await {
         Ok(login) => login,
         Err(error) => {
-            if error == AuthError::Wrong {
-                http.metrics.authentication_failures.with_label_values(&["webapi"]).inc();
-            }
+            count_failure(&http, error, client);
             form::drain(payload).await;
             return Err(error.into());
         }
     };
     let form = http.forms.read(request, payload).await?;
-    let client = Client {
-        address: request.peer_addr().map(|address| address.ip()),
-        tls: request.app_config().secure(),
-    };
     Ok((method.call)(Call { http, login, client, form }).await?)
+}
+
+fn count_failure(http: &Http, error: AuthError, client: Client) {
+    let counter = match error {
+        AuthError::Wrong => &http.metrics.authentication_failures,
+        AuthError::TooMany(_) => &http.metrics.authentication_refusals,
+        AuthError::Missing | AuthError::Busy | AuthError::Failed => return,
+    };
+    counter.with_label_values(&["webapi"]).inc();
+    tracing::debug!(remote = %client.address, ?error, "a login failed");
 }
 
 /// Why a method has no answer of its own.
 enum NoAnswer {
     Unauthorized,
+    TooMany(TooMany),
     Error(ApiError),
 }
 
@@ -139,6 +140,10 @@ impl NoAnswer {
                 .insert_header((header::WWW_AUTHENTICATE, "Basic realm=\"webapi\""))
                 .content_type(TEXT)
                 .body("log in with an e-mail address of the account and its password\n"),
+            NoAnswer::TooMany(too_many) => HttpResponse::TooManyRequests()
+                .insert_header((header::RETRY_AFTER, too_many.retry_after_secs()))
+                .content_type(TEXT)
+                .body("too many logins from your network failed; try again later\n"),
             NoAnswer::Error(error) => error.response(),
         }
     }
@@ -147,6 +152,7 @@ impl NoAnswer {
     fn result(&self) -> &'static str {
         match self {
             NoAnswer::Unauthorized => "unauthorized",
+            NoAnswer::TooMany(_) => "limited",
             NoAnswer::Error(error) => match error.code {
                 Code::Server => "server",
                 Code::Busy => "busy",
@@ -166,6 +172,7 @@ impl From<AuthError> for NoAnswer {
     fn from(error: AuthError) -> NoAnswer {
         match error {
             AuthError::Missing | AuthError::Wrong => NoAnswer::Unauthorized,
+            AuthError::TooMany(too_many) => NoAnswer::TooMany(too_many),
             AuthError::Busy => NoAnswer::Error(ApiError::busy()),
             AuthError::Failed => NoAnswer::Error(ApiError::server("a password could not be compared")),
         }
