@@ -8,40 +8,62 @@ use mail::{
     AccountId, MsgId,
     read::{Message, ReadMessage, Structure},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::{StoreError, View, records::MessageRecord};
 
-#[derive(Default, Deserialize)]
+/// A message in a mailbox of the account.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct MessageRequest {
+pub(super) struct MessageRequest {
+    /// The id of the message, as the incoming webhook tells it.
     #[serde(rename = "MsgID", deserialize_with = "or_default")]
     msg_id: i64,
 }
 
-#[derive(Serialize)]
+/// What a message says, how it is built, and how it came.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
-struct GetResult {
+#[schemars(rename = "MessageGetResult")]
+pub(super) struct GetResult {
+    /// Headers and texts.
     message: Message,
+    /// The MIME parts.
     structure: Structure,
+    /// The facts of its arrival.
     meta: Meta,
 }
 
-#[derive(Serialize)]
+/// How a message came, and where it is.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
+#[schemars(rename = "MessageMeta")]
 struct Meta {
+    /// Octets of the raw message.
+    #[schemars(with = "i64")]
     size: u64,
+    /// Whether it reports what became of another message.
     #[serde(rename = "DSN")]
     dsn: bool,
+    /// Flags and keywords, in lower case.
     flags: Vec<String>,
+    /// The return path of the SMTP session; empty when there was none.
     mail_from: String,
+    /// Whether SPF vouches for it.
     mail_from_validated: bool,
+    /// The recipient of the SMTP session.
     rcpt_to: String,
+    /// The address of the From header.
     msg_from: String,
+    /// Whether SPF or DKIM vouches for its domain.
     msg_from_validated: bool,
+    /// Domains with a good DKIM signature.
     #[serde(rename = "DKIMVerifiedDomains")]
     dkim_verified_domains: Vec<String>,
+    /// From where it came; empty for what was sent here.
     #[serde(rename = "RemoteIP")]
     remote_ip: String,
+    /// The mailbox it is in.
     mailbox_name: String,
 }
 
