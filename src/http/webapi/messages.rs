@@ -15,6 +15,7 @@ use store::{StoreError, View, records::MessageRecord};
 /// A message in a mailbox of the account.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["MsgID"]))]
 pub(super) struct MessageRequest {
     /// The id of the message, as the incoming webhook tells it.
     #[serde(rename = "MsgID", deserialize_with = "or_default")]

@@ -82,10 +82,7 @@ fn forms(method: &ApiMethod) -> Value {
                 "items": {"type": "string", "contentMediaType": "application/octet-stream"},
                 "description": description,
             });
-            multipart["encoding"][field] = json!({
-                "contentType": "*/*",
-                "headers": {"Content-ID": {"schema": {"type": "string"}}},
-            });
+            multipart["encoding"][field] = json!({"headers": {"Content-ID": {"schema": {"type": "string"}}}});
         }
     }
     json!({"multipart/form-data": multipart, "application/x-www-form-urlencoded": form})

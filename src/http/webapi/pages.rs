@@ -1,6 +1,9 @@
 //! HTML pages to read about the webapi and to try it out.
 
 mod fields;
+mod policy;
+
+pub(super) use policy::disarm;
 
 use super::{
     methods::{Answer, ApiMethod, METHODS},
@@ -12,70 +15,54 @@ use crate::{
     http::Http,
     localserve::{ADDRESS, PASSWORD},
 };
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::header::{self, HeaderMap, HeaderName, HeaderValue},
-};
+use actix_web::{HttpRequest, HttpResponse, web::Data};
 use fields::{fields, prose};
 use maud::{DOCTYPE, Markup, html};
+use policy::{POLICY, POLICY_WITH_MAIL, restrict};
 use std::future::{Ready, ready};
 
-/// Nothing from elsewhere, and nothing written into the page; no other site may show it in a frame.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; \
-    connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-/// HTML mail is shown in a frame that inherits the policy of the page, and has its styles and images within.
-const POLICY_WITH_MAIL: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
-    img-src 'self' blob: data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-/// For answers to calls: a browser shows what somebody wrote in a mail, but does nothing of what it says.
-const POLICY_OF_ANSWERS: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; frame-ancestors 'none'";
-
 /// `GET /webapi/v0/`: what this is, and a link to each method.
-pub(super) fn index(request: HttpRequest) -> Ready<HttpResponse> {
+pub(super) fn index(http: Data<Http>, request: HttpRequest) -> Ready<HttpResponse> {
     let base = base(&request);
-    let example = curl(&base, &METHODS[0]);
-    ready(page(
-        POLICY,
-        "Postrider webapi",
-        html! {
-            h1 { "Postrider webapi" }
-            p {
-                "Version " (env!("CARGO_PKG_VERSION")) " of Postrider. Applications send mail with one HTTP call, and \
-                read what came in. Each method below has a page to try it out; "
-                a href="openapi.json" { "openapi.json" } " describes all of them for programs (OpenAPI 3.1)."
+    let content = html! {
+        h1 { "Postrider webapi" }
+        p {
+            "Version " (env!("CARGO_PKG_VERSION")) " of Postrider. Applications send mail with one HTTP call, and \
+            read what came in. Each method below has a page to try it out; "
+            a href="openapi.json" { "openapi.json" } " describes all of them for programs (OpenAPI 3.1)."
+        }
+        h2 { "How to call it" }
+        p {
+            code { "POST " (base) "/" em { "Method" } } " takes a form whose field " code { "request" }
+            " holds a JSON object. Log in with HTTP basic authentication: an e-mail address of the account, and \
+            its password."
+        }
+        pre { (curl(&base, &METHODS[0], http.app.mode)) }
+        h2 { "Methods" }
+        dl {
+            @for method in METHODS {
+                dt { a href=(method.name) { (method.name) } }
+                dd { (prose(method.summary)) }
             }
-            h2 { "How to call it" }
-            p {
-                code { "POST " (base) "/" em { "Method" } } " takes a form whose field " code { "request" }
-                " holds a JSON object. Log in with HTTP basic authentication: an e-mail address of the account, and \
-                its password."
+        }
+        h2 { "Errors" }
+        p {
+            "A call that was not done is answered with a status other than 200 and "
+            code { "{\"Code\": …, \"Message\": …}" } ". The message is for people, the code for programs:"
+        }
+        dl {
+            @for (code, meaning) in codes() {
+                dt { code { (code) } }
+                dd { (prose(&meaning)) }
             }
-            pre { (example) }
-            h2 { "Methods" }
-            dl {
-                @for method in METHODS {
-                    dt { a href=(method.name) { (method.name) } }
-                    dd { (prose(method.summary)) }
-                }
-            }
-            h2 { "Errors" }
-            p {
-                "A call that was not done is answered with a status other than 200 and "
-                code { "{\"Code\": …, \"Message\": …}" } ". The message is for people, the code for programs:"
-            }
-            dl {
-                @for (code, meaning) in codes() {
-                    dt { code { (code) } }
-                    dd { (prose(&meaning)) }
-                }
-            }
-            p {
-                "The status is 400, but 500 for " code { "server" } " and 503 for " code { "busy" }
-                ", with the seconds to wait in " code { "Retry-After" }
-                ". Missing or wrong logins are answered with 401, and with 429 when there are too many of them."
-            }
-        },
-    ))
+        }
+        p {
+            "The status is 400, but 500 for " code { "server" } " and 503 for " code { "busy" }
+            ", with the seconds to wait in " code { "Retry-After" }
+            ". Missing or wrong logins are answered with 401, and with 429 when there are too many of them."
+        }
+    };
+    ready(page(POLICY, None, content))
 }
 
 /// `GET /webapi/v0/<Method>`: about the method, with a form that makes the call.
@@ -84,35 +71,28 @@ pub(super) fn method(http: &Http, request: &HttpRequest, method: &ApiMethod) -> 
         Answer::Json(_) => POLICY,
         Answer::Bytes(_) => POLICY_WITH_MAIL,
     };
-    page(
-        policy,
-        &format!("{} – Postrider webapi", method.name),
-        html! {
-            h1 { (method.name) }
-            p { (prose(method.summary)) " " (prose(method.notes)) }
-            (form(method, http.app.mode))
-            section #answer hidden {
-                h2 { "Answer" }
-                p #status role="status" {}
-                div #body {}
-            }
-            section {
-                h2 { "The same with curl" }
-                pre #curl { (curl(&base(request), method)) }
-            }
-            (fields(method))
-            script src="page.js" {}
-        },
-    )
+    let content = html! {
+        h1 { (method.name) }
+        p { (prose(method.summary)) " " (prose(method.notes)) }
+        (form(method, http.app.mode))
+        section #answer hidden {
+            h2 { "Answer" }
+            p #status role="status" {}
+            div #body {}
+        }
+        section {
+            h2 { "The same with curl" }
+            pre #curl { (curl(&base(request), method, http.app.mode)) }
+        }
+        (fields(method))
+        script src="page.js" {}
+    };
+    page(policy, Some(method.name), content)
 }
 
 /// Without JavaScript the browser posts it like any other client, and asks for the login by itself.
 fn form(method: &ApiMethod, mode: Mode) -> Markup {
-    // Everybody who can reach a developer's server knows its login.
-    let (user, password) = match mode {
-        Mode::Local => (ADDRESS, PASSWORD),
-        Mode::Serve => ("", ""),
-    };
+    let (user, password) = login(mode).unwrap_or_default();
     html! {
         form method="post" action=(method.name) enctype="multipart/form-data" {
             div #login .row hidden {
@@ -140,12 +120,18 @@ fn form(method: &ApiMethod, mode: Mode) -> Markup {
     }
 }
 
-fn curl(base: &str, method: &ApiMethod) -> String {
-    let request = method.example.replace('\'', r"'\''");
-    format!(
-        "curl --user you@example.org \\\n  --data-urlencode 'request={request}' \\\n  {base}/{}",
-        method.name
-    )
+/// A login to fill in: everybody who can reach a developer's server knows it.
+fn login(mode: Mode) -> Option<(&'static str, &'static str)> {
+    match mode {
+        Mode::Local => Some((ADDRESS, PASSWORD)),
+        Mode::Serve => None,
+    }
+}
+
+fn curl(base: &str, method: &ApiMethod, mode: Mode) -> String {
+    let user = login(mode).map_or("you@example.org".into(), |(user, password)| format!("{user}:{password}"));
+    let (request, name) = (method.example.replace('\'', r"'\''"), method.name);
+    format!("curl --user {user} \\\n  --data-urlencode 'request={request}' \\\n  {base}/{name}")
 }
 
 /// The address of the webapi, as the client knows it.
@@ -154,21 +140,26 @@ fn base(request: &HttpRequest) -> String {
     format!("{}://{}/webapi/v0", connection.scheme(), connection.host())
 }
 
-fn page(policy: &'static str, title: &str, content: Markup) -> HttpResponse {
+/// A page around `content`, which is about the method `current`.
+fn page(policy: &'static str, current: Option<&str>, content: Markup) -> HttpResponse {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (title) }
+                title { @if let Some(name) = current { (name) " – " } "Postrider webapi" }
                 link rel="icon" href="icon.svg";
                 link rel="stylesheet" href="page.css";
             }
             body {
                 nav aria-label="Methods" {
                     a .home href="./" { img src="icon.svg" alt="" width="24" height="24"; "Postrider webapi" }
-                    ul { @for method in METHODS { li { a href=(method.name) { (method.name) } } } }
+                    ul {
+                        @for ApiMethod { name, .. } in METHODS {
+                            li { a href=(name) aria-current=[(Some(*name) == current).then_some("page")] { (name) } }
+                        }
+                    }
                 }
                 main { (content) }
             }
@@ -177,24 +168,6 @@ fn page(policy: &'static str, title: &str, content: Markup) -> HttpResponse {
     let mut response = HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page.into_string());
     restrict(response.headers_mut(), policy);
     response
-}
-
-/// Makes the answer to a call harmless to a browser, which may get it without any page of ours around it.
-pub(super) fn disarm(response: &mut HttpResponse) {
-    restrict(response.headers_mut(), POLICY_OF_ANSWERS);
-}
-
-fn restrict(headers: &mut HeaderMap, policy: &'static str) {
-    const KEEP_NOT: HeaderValue = HeaderValue::from_static("no-store");
-    let fixed: [(HeaderName, HeaderValue); 4] = [
-        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy)),
-        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-        (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
-        (header::CACHE_CONTROL, KEEP_NOT),
-    ];
-    for (name, value) in fixed {
-        headers.insert(name, value);
-    }
 }
 
 #[cfg(test)]

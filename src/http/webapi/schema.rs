@@ -5,6 +5,7 @@ use crate::http::error::{Code, ErrorObject};
 use schemars::{
     JsonSchema, Schema, SchemaGenerator,
     generate::{Contract, SchemaSettings},
+    transform::RecursiveTransform,
 };
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, sync::LazyLock};
@@ -74,7 +75,9 @@ fn generator(contract: Contract) -> SchemaGenerator {
     let mut settings = SchemaSettings::draft2020_12();
     settings.definitions_path = "/components/schemas".into();
     settings.contract = contract;
-    settings.into_generator()
+    // What is left out is empty, which no address may be that has to be there.
+    let without_defaults = RecursiveTransform(|schema: &mut Schema| drop(schema.remove("default")));
+    settings.with_transform(without_defaults).into_generator()
 }
 
 /// The codes of errors, each with what it means.

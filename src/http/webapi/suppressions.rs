@@ -30,10 +30,11 @@ pub(super) struct ListRequest {}
 /// An address for the list.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "PascalCase")]
-#[schemars(rename = "SuppressionAddRequest")]
+#[schemars(rename = "SuppressionAddRequest", extend("required" = ["EmailAddress"]))]
 pub(super) struct AddRequest {
     /// The address to which nothing is to be sent any more.
     #[serde(deserialize_with = "or_default")]
+    #[schemars(extend("format" = "idn-email"))]
     email_address: String,
     /// Whether a person asks for it, and not a program.
     #[serde(deserialize_with = "or_default")]
@@ -46,10 +47,11 @@ pub(super) struct AddRequest {
 /// An address on the list, or not.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "PascalCase")]
-#[schemars(rename = "SuppressionRequest")]
+#[schemars(rename = "SuppressionRequest", extend("required" = ["EmailAddress"]))]
 pub(super) struct AddressRequest {
     /// Found by its base address: without regard to case, and without what stands behind a separator.
     #[serde(deserialize_with = "or_default")]
+    #[schemars(extend("format" = "idn-email"))]
     email_address: String,
 }
 

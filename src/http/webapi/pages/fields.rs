@@ -12,7 +12,7 @@ pub(super) fn fields(method: &ApiMethod) -> Markup {
     let schemas = SCHEMAS.method(method.name);
     html! {
         section {
-            h2 { "Request" }
+            h2 { "Fields of the request" }
             (types(schemas.request.as_value()))
         }
         section {

@@ -31,6 +31,8 @@ async function call() {
     const time = Math.round(performance.now() - started);
     status.textContent = `${response.status} ${response.statusText} · ${time} ms · ${size(bytes.byteLength)}`;
     status.className = response.ok ? "ok" : "failed";
+    urls.forEach(URL.revokeObjectURL);
+    urls = [];
     body.replaceChildren(...shown(bytes, response.headers.get("Content-Type") || ""));
   } catch (error) {
     status.textContent = `No answer: ${error.message}`;
@@ -111,9 +113,8 @@ function decoded(bytes, contentType) {
 let urls = [];
 
 function url(bytes, type) {
-  const made = URL.createObjectURL(new Blob([bytes], { type }));
-  urls.push(made);
-  return made;
+  urls.push(URL.createObjectURL(new Blob([bytes], { type })));
+  return urls.at(-1);
 }
 
 function fileName(type) {
@@ -128,13 +129,8 @@ function paragraph(...content) {
   return made;
 }
 
-function element(name, properties = {}) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(properties)) {
-    if (key === "sandbox") made.setAttribute(key, value);
-    else made[key] = value;
-  }
-  return made;
+function element(name, properties) {
+  return Object.assign(document.createElement(name), properties);
 }
 
 function size(count) {

@@ -82,12 +82,14 @@ pub(in super::super) struct Request {
 /// An address with a name.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "PascalCase")]
+#[schemars(extend("required" = ["Address"]))]
 pub(super) struct NameAddress {
     /// The display name; may be empty.
     #[serde(deserialize_with = "or_default")]
     pub(super) name: String,
     /// The address, its domain in Unicode or in A-label form.
     #[serde(deserialize_with = "or_default")]
+    #[schemars(extend("format" = "idn-email"))]
     pub(super) address: String,
 }
 
