@@ -11,7 +11,7 @@ mod wait;
 
 pub(crate) use forms::{FilePart, Multipart, urlencoded};
 pub(crate) use hook_receiver::{HookAnswer, HookReceiver};
-pub(crate) use judge::judge;
+pub(crate) use judge::{judge, judges_program};
 pub(crate) use load::{Load, all_delivered};
 pub(crate) use server::{Answer, Api, PASSWORD, Sent, Server, USER, message, message_to, refused_start};
 pub(crate) use smtp_client::SmtpClient;
