@@ -49,7 +49,7 @@ pub(super) struct AddRequest {
 #[serde(default, deny_unknown_fields, rename_all = "PascalCase")]
 #[schemars(rename = "SuppressionRequest", extend("required" = ["EmailAddress"]))]
 pub(super) struct AddressRequest {
-    /// Found by its base address: without regard to case, and without what stands behind a separator.
+    /// Found by its base address: in lower case, and without what stands between the first `+` and the `@`.
     #[serde(deserialize_with = "or_default")]
     #[schemars(extend("format" = "idn-email"))]
     email_address: String,
@@ -90,7 +90,7 @@ struct Suppression<'a> {
     created: String,
     /// The name of the account.
     account: &'a str,
-    /// What addresses are compared by: in lower case, without what stands behind a separator.
+    /// What addresses are compared by: in lower case, and without what stands between the first `+` and the `@`.
     base_address: &'a str,
     /// As it was given, or as the message that failed was addressed.
     original_address: String,
