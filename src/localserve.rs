@@ -26,8 +26,9 @@ const HTTP_PORT: u16 = 1080;
 const SMTP_PORT: u16 = 1025;
 
 const ACCOUNT: &str = "rider";
-const ADDRESS: &str = "rider@localhost";
-const PASSWORD: &str = "postrider";
+/// With which everybody logs in to a developer's server.
+pub(crate) const ADDRESS: &str = "rider@localhost";
+pub(crate) const PASSWORD: &str = "postrider";
 
 /// What the command line says.
 #[derive(Args, Debug)]

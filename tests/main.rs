@@ -1,14 +1,16 @@
 //! Black-box tests: the real server, most often as a child process, with real sockets on free ports. One file a
 //! behaviour.
 //!
-//! `tests/setup` prepares the judges in Python that some of them need.
+//! `tests/setup` prepares what some of them need: judges in Python, a browser, Node.js and swaks.
 
 mod accounts;
 mod authentication;
+mod browser;
 mod clients;
 mod delivery;
 mod disk_full;
 mod durability;
+mod examples;
 mod group_commit;
 mod harness;
 mod hooks;
@@ -16,6 +18,7 @@ mod limits;
 mod mailboxes;
 mod main_job;
 mod observation;
+mod openapi;
 mod peers;
 mod restart;
 mod send_errors;

@@ -14,7 +14,12 @@ async fn what_is_no_call_is_answered_as_the_contract_says() {
         ("POST", "/webapi/v0/Send/x", 404),
         ("POST", "/webapi/v1/Send", 404),
         ("POST", "/", 404),
+        ("POST", "/webapi/", 405),
+        ("HEAD", "/webapi/", 405),
+        ("POST", "/webapi/v0/", 405),
+        ("GET", "/webapi/v0/NoSuchMethod", 404),
         ("PUT", "/webapi/v0/Send", 405),
+        ("HEAD", "/webapi/v0/Send", 405),
         ("DELETE", "/webapi/v0/Send", 405),
         ("PATCH", "/webapi/v0/MessageGet", 405),
         ("OPTIONS", "/webapi/v0/SuppressionAdd", 405),
@@ -27,7 +32,40 @@ async fn what_is_no_call_is_answered_as_the_contract_says() {
             .body(urlencoded(&[("request", &message().to_string())]));
         let answer = Answer::of(request).await.unwrap();
         assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());
+        assert_eq!(answer.header("allow").is_empty(), status != 405, "{method} {path}");
     }
+}
+
+#[tokio::test]
+async fn a_browser_finds_its_way_without_a_login() {
+    let server = Server::start().await;
+    let answer = server.get("/webapi/").await;
+    assert_eq!((answer.status, answer.header("location")), (303, "/webapi/v0/"));
+    for path in ["/webapi/v0/", "/webapi/v0/Send", "/webapi/v0/MessageRawGet"] {
+        let answer = server.get(path).await;
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (200, "text/html; charset=utf-8"),
+            "{path}"
+        );
+        assert!(
+            answer.header("content-security-policy").starts_with("default-src 'none'; script-src 'self'")
+        );
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+    }
+}
+
+/// A browser adds the login that it remembers to a form that any page may have.
+#[tokio::test]
+async fn a_page_of_another_site_cannot_call() {
+    let server = Server::start().await;
+    let form = urlencoded(&[("request", &message().to_string())]);
+    let call = |site: &'static str| {
+        let request = server.request("POST", "/webapi/v0/Send").basic_auth(USER, Some(PASSWORD));
+        Answer::of(request.header("Content-Type", FORM).header("Sec-Fetch-Site", site).body(form.clone()))
+    };
+    assert_eq!(call("cross-site").await.unwrap().code(), "protocol");
+    assert_eq!(call("same-origin").await.unwrap().status, 200);
 }
 
 #[tokio::test]

@@ -42,6 +42,7 @@ pub struct ReadMessage {
 
 /// Headers and texts of a message, in the form of the webapi.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Message {
     /// Authors.
@@ -67,6 +68,7 @@ pub struct Message {
     pub references: Vec<String>,
     /// When it was written.
     #[serde(serialize_with = "as_rfc3339")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>", extend("format" = "date-time")))]
     pub date: Option<Timestamp>,
     /// The subject, decoded.
     pub subject: String,
@@ -79,6 +81,7 @@ pub struct Message {
 
 /// An address as a message has it, which may be none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct NameAddressText {
     /// The display name, decoded.
@@ -89,6 +92,7 @@ pub struct NameAddressText {
 
 /// A part of a message, in the form of the webapi.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Structure {
     /// `type/subtype`, in lower case.

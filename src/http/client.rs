@@ -225,7 +225,7 @@ mod tests {
         let (proxy, other) = (networks(&["192.0.2.0/24"]), networks(&["198.51.100.0/24"]));
         let services = [Service::Webapi, Service::Metrics];
         for (path, named, of_other, unnamed) in [
-            ("/webapi/v0/Send", 405, 403, 500),
+            ("/webapi/v0/Send", 200, 403, 500),
             ("/webapi/v0/Nothing", 404, 403, 500),
             ("/metrics", 200, 403, 500),
             ("/", 404, 403, 500),

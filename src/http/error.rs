@@ -5,6 +5,7 @@ use actix_web::{
     http::{StatusCode, header},
 };
 use actors::WriteError;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::borrow::Cow;
 use store::{Refusal, StoreError};
@@ -17,53 +18,49 @@ pub(super) struct ApiError {
 }
 
 /// What kind of error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub(super) enum Code {
+    /// The request is no form, or its field `request` no such JSON object.
     Protocol,
+    /// The request cannot be done as it stands; the message says why.
     User,
+    /// The state of things does not allow it, such as an address that is on the list already.
     Error,
+    /// The request, or the message it makes, is too large.
     MessageTooLarge,
+    /// Neither `Text` nor `HTML` is there.
     MissingBody,
+    /// `From` has more than one address.
     MultipleFrom,
+    /// An address cannot be understood.
     BadAddress,
+    /// Nothing can be sent from the domain of the From address at the moment.
     DomainDisabled,
+    /// The From address does not belong to the account.
     BadFrom,
+    /// There is no recipient.
     NoRecipients,
+    /// The account would have more recipients in 24 hours than it may.
     MessageLimitReached,
+    /// The account would have more recipients in 24 hours to whom it never sent before than it may.
     RecipientLimitReached,
+    /// A message identifier is not of the form `<id@domain>`.
+    #[serde(rename = "malformedMessageID")]
     MalformedMessageId,
+    /// The message was queued, but its copy does not fit in the account's mailboxes.
     SentOverQuota,
+    /// The account has no message with this id.
     MessageNotFound,
+    /// The message has no part there.
     PartNotFound,
+    /// The server failed; its operator finds the reason in the log.
     Server,
+    /// The server has too much to do; nothing of the request was accepted.
     Busy,
 }
 
 impl Code {
-    /// As the caller sees it.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Code::Protocol => "protocol",
-            Code::User => "user",
-            Code::Error => "error",
-            Code::MessageTooLarge => "messageTooLarge",
-            Code::MissingBody => "missingBody",
-            Code::MultipleFrom => "multipleFrom",
-            Code::BadAddress => "badAddress",
-            Code::DomainDisabled => "domainDisabled",
-            Code::BadFrom => "badFrom",
-            Code::NoRecipients => "noRecipients",
-            Code::MessageLimitReached => "messageLimitReached",
-            Code::RecipientLimitReached => "recipientLimitReached",
-            Code::MalformedMessageId => "malformedMessageID",
-            Code::SentOverQuota => "sentOverQuota",
-            Code::MessageNotFound => "messageNotFound",
-            Code::PartNotFound => "partNotFound",
-            Code::Server => "server",
-            Code::Busy => "busy",
-        }
-    }
-
     fn status(self) -> StatusCode {
         match self {
             Code::Server => StatusCode::INTERNAL_SERVER_ERROR,
@@ -71,6 +68,24 @@ impl Code {
             _ => StatusCode::BAD_REQUEST,
         }
     }
+}
+
+/// As callers see it.
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.serialize(f)
+    }
+}
+
+/// What a call that was not done is answered with.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schemars(rename = "Error")]
+pub(super) struct ErrorObject<'a> {
+    /// For programs: what kind of error it is.
+    code: Code,
+    /// For people: what is wrong, and what to do.
+    message: &'a str,
 }
 
 /// Seconds that a client is asked to wait when load is shed.
@@ -101,17 +116,11 @@ impl ApiError {
     }
 
     pub(super) fn response(&self) -> HttpResponse {
-        #[derive(Serialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct ErrorObject<'a> {
-            code: &'static str,
-            message: &'a str,
-        }
         let mut response = HttpResponse::build(self.code.status());
         if self.code == Code::Busy {
             response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
         }
-        json_body(&mut response, &ErrorObject { code: self.code.name(), message: &self.message })
+        json_body(&mut response, &ErrorObject { code: self.code, message: &self.message })
     }
 }
 
@@ -200,6 +209,6 @@ mod tests {
     fn an_error_of_the_call_is_a_400() {
         assert_eq!(ApiError::user("no").response().status().as_u16(), 400);
         let error = ApiError::from(WriteError::Refused(Refusal::Exists));
-        assert_eq!((error.code.name(), error.response().status().as_u16()), ("error", 400));
+        assert_eq!((error.code, error.response().status().as_u16()), (Code::Error, 400));
     }
 }

@@ -69,7 +69,7 @@ pub(super) enum FileKind {
 }
 
 impl FileKind {
-    fn of_field(name: &str) -> Option<FileKind> {
+    pub(super) fn of_field(name: &str) -> Option<FileKind> {
         match name {
             "alternativefile" => Some(FileKind::Alternative),
             "inlinefile" => Some(FileKind::Inline),

@@ -2,18 +2,15 @@
 
 use std::{
     io::Write,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 /// Gives `input` to a script of tests/python; panics with its complaint when it finds fault. A judge that finds
 /// nothing wrong ends with the line `ok`, so that one that never ran is not mistaken for one.
 pub(crate) fn judge(script: &str, input: &serde_json::Value) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let python = root.join("target/test-venv/bin/python");
-    assert!(python.exists(), "{} is missing: run tests/setup", python.display());
-    let mut child = Command::new(python)
-        .arg(root.join("tests/python").join(script))
+    let mut child = Command::new(judges_program("python"))
+        .arg(Path::new(ROOT).join("tests/python").join(script))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -31,3 +28,12 @@ pub(crate) fn judge(script: &str, input: &serde_json::Value) {
         String::from_utf8_lossy(&output.stderr)
     );
 }
+
+/// A program that `tests/setup` installed.
+pub(crate) fn judges_program(name: &str) -> PathBuf {
+    let program = Path::new(ROOT).join("target/test-venv/bin").join(name);
+    assert!(program.exists(), "{} is missing: run tests/setup", program.display());
+    program
+}
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");

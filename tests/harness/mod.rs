@@ -15,7 +15,7 @@ pub(crate) use api::{Answer, Api, PASSWORD, USER};
 pub(crate) use embedded::{Embedded, account, address, domain};
 pub(crate) use forms::{FilePart, Multipart, urlencoded};
 pub(crate) use hook_receiver::{HookAnswer, HookReceiver};
-pub(crate) use judge::judge;
+pub(crate) use judge::{judge, judges_program};
 pub(crate) use load::{Load, all_delivered};
 pub(crate) use server::{Sent, Server, message, message_to, refused_start};
 pub(crate) use smtp_client::SmtpClient;

@@ -2,13 +2,14 @@
 
 use super::{Call, Empty, Result, or_default, shortened};
 use crate::http::error::{ApiError, Code, json};
-use actix_web::{HttpResponse, http::header, web};
+use actix_web::{HttpResponse, web};
 use actors::WriteError;
 use bytes::Bytes;
 use mail::{
     AccountId, Flag, MsgId,
     read::{Message, ReadMessage, Structure},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use store::{MessageAction, Refusal, StoreError, View, records::MessageRecord};
@@ -16,64 +17,100 @@ use store::{MessageAction, Refusal, StoreError, View, records::MessageRecord};
 /// Flags that one call may name.
 const FLAGS_MAX: usize = 1_000;
 
-#[derive(Default, Deserialize)]
+/// A message in a mailbox of the account.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct MessageRequest {
+#[schemars(extend("required" = ["MsgID"]))]
+pub(super) struct MessageRequest {
+    /// The id of the message, as the incoming webhook tells it.
     #[serde(rename = "MsgID", deserialize_with = "or_default")]
     msg_id: i64,
 }
 
-#[derive(Default, Deserialize)]
+/// A part of a message.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct PartRequest {
+#[schemars(extend("required" = ["MsgID"]))]
+pub(super) struct PartRequest {
+    /// The id of the message.
     #[serde(rename = "MsgID", deserialize_with = "or_default")]
     msg_id: i64,
+    /// The index of the part among its siblings at each level of the structure, outermost first; none for the whole
+    /// body.
     #[serde(rename = "PartPath", deserialize_with = "or_default")]
     part_path: Vec<i64>,
 }
 
-#[derive(Default, Deserialize)]
+/// Flags of a message.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct FlagsRequest {
+#[schemars(extend("required" = ["MsgID"]))]
+pub(super) struct FlagsRequest {
+    /// The id of the message.
     #[serde(rename = "MsgID", deserialize_with = "or_default")]
     msg_id: i64,
+    /// System flags such as `\seen`, and keywords, in whatever case.
     #[serde(rename = "Flags", deserialize_with = "or_default")]
     flags: Vec<String>,
 }
 
-#[derive(Default, Deserialize)]
+/// A message and where it is to be.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct MoveRequest {
+#[schemars(extend("required" = ["MsgID", "DestMailboxName"]))]
+pub(super) struct MoveRequest {
+    /// The id of the message.
     #[serde(rename = "MsgID", deserialize_with = "or_default")]
     msg_id: i64,
+    /// Another mailbox of the account: `Inbox`, `Sent`, `Archive`, `Trash`, `Drafts` or `Junk`.
     #[serde(rename = "DestMailboxName", deserialize_with = "or_default")]
     dest_mailbox_name: String,
 }
 
-#[derive(Serialize)]
+/// What a message says, how it is built, and how it came.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
-struct GetResult {
+#[schemars(rename = "MessageGetResult")]
+pub(super) struct GetResult {
+    /// Headers and texts.
     message: Message,
+    /// The MIME parts.
     structure: Structure,
+    /// The facts of its arrival.
     meta: Meta,
 }
 
-#[derive(Serialize)]
+/// How a message came, and where it is.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
+#[schemars(rename = "MessageMeta")]
 struct Meta {
+    /// Octets of the raw message.
+    #[schemars(with = "i64")]
     size: u64,
+    /// Whether it reports what became of another message.
     #[serde(rename = "DSN")]
     dsn: bool,
+    /// Flags and keywords, in lower case.
+    #[schemars(with = "Vec<String>")]
     flags: Vec<Flag>,
+    /// The return path of the SMTP session; empty when there was none.
     mail_from: String,
+    /// Whether SPF vouches for it.
     mail_from_validated: bool,
+    /// The recipient of the SMTP session.
     rcpt_to: String,
+    /// The address of the From header.
     msg_from: String,
+    /// Whether SPF or DKIM vouches for its domain.
     msg_from_validated: bool,
+    /// Domains with a good DKIM signature.
     #[serde(rename = "DKIMVerifiedDomains")]
     dkim_verified_domains: Vec<String>,
+    /// From where it came; empty for what was sent here.
     #[serde(rename = "RemoteIP")]
     remote_ip: String,
+    /// The mailbox it is in.
     mailbox_name: String,
 }
 
@@ -154,13 +191,9 @@ pub(super) async fn move_to(call: Call) -> Result {
     change(&call, msg_id, MessageAction::Move(dest_mailbox_name)).await
 }
 
-/// What somebody else wrote, with headers that keep a browser from running it as a page of this server.
+/// What somebody else wrote; see `pages::disarm`.
 fn bytes(content_type: &str, body: Bytes) -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .insert_header((header::CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'"))
-        .content_type(content_type)
-        .body(body)
+    HttpResponse::Ok().content_type(content_type).body(body)
 }
 
 fn parse_flags(texts: &[String]) -> std::result::Result<Vec<Flag>, ApiError> {

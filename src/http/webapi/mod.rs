@@ -1,6 +1,12 @@
-//! The webapi, version 0: its methods, one row each, and what all of them have in common.
+//! The webapi, version 0: its routes, and what all calls have in common.
 
+mod assets;
 mod messages;
+mod methods;
+mod openapi;
+mod origin;
+mod pages;
+mod schema;
 mod send;
 mod suppressions;
 
@@ -17,32 +23,13 @@ use actix_web::{
     http::{Method, header},
     web::{self, Data, Payload, ServiceConfig},
 };
-use futures_util::future::LocalBoxFuture;
+use assets::ASSETS;
+use methods::{ApiMethod, METHODS};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use tokio::time::Instant;
 
 type Result = std::result::Result<HttpResponse, ApiError>;
-
-struct ApiMethod {
-    name: &'static str,
-    call: fn(Call) -> LocalBoxFuture<'static, Result>,
-}
-
-/// Every method there is.
-const METHODS: &[ApiMethod] = &[
-    ApiMethod { name: "Send", call: |call| Box::pin(send::send(call)) },
-    ApiMethod { name: "SuppressionList", call: |call| Box::pin(suppressions::list(call)) },
-    ApiMethod { name: "SuppressionAdd", call: |call| Box::pin(suppressions::add(call)) },
-    ApiMethod { name: "SuppressionRemove", call: |call| Box::pin(suppressions::remove(call)) },
-    ApiMethod { name: "SuppressionPresent", call: |call| Box::pin(suppressions::present(call)) },
-    ApiMethod { name: "MessageGet", call: |call| Box::pin(messages::get(call)) },
-    ApiMethod { name: "MessageRawGet", call: |call| Box::pin(messages::raw_get(call)) },
-    ApiMethod { name: "MessagePartGet", call: |call| Box::pin(messages::part_get(call)) },
-    ApiMethod { name: "MessageDelete", call: |call| Box::pin(messages::delete(call)) },
-    ApiMethod { name: "MessageFlagsAdd", call: |call| Box::pin(messages::flags_add(call)) },
-    ApiMethod { name: "MessageFlagsRemove", call: |call| Box::pin(messages::flags_remove(call)) },
-    ApiMethod { name: "MessageMove", call: |call| Box::pin(messages::move_to(call)) },
-];
 
 /// What a method is given.
 struct Call {
@@ -66,8 +53,18 @@ impl Call {
 
 /// Registers the routes.
 pub(super) fn routes(config: &mut ServiceConfig) {
+    let get = |path| web::resource(path).default_service(web::to(|payload| not_allowed("GET", payload)));
+    config
+        .service(get("/webapi/").get(|| async { HttpResponse::SeeOther().insert_header(TO_INDEX).finish() }));
+    config.service(get("/webapi/v0/").get(pages::index));
+    for asset in ASSETS.iter() {
+        let answer = move |request: HttpRequest| std::future::ready(asset.answer(&request));
+        config.service(get(asset.path).get(answer));
+    }
     config.route("/webapi/v0/{method}", web::to(dispatch));
 }
+
+const TO_INDEX: (header::HeaderName, &str) = (header::LOCATION, "/webapi/v0/");
 
 async fn dispatch(http: Data<Http>, request: HttpRequest, payload: Payload) -> HttpResponse {
     let name = request.match_info().get("method").unwrap_or_default();
@@ -75,17 +72,38 @@ async fn dispatch(http: Data<Http>, request: HttpRequest, payload: Payload) -> H
         form::drain(payload).await;
         return HttpResponse::NotFound().content_type(TEXT).body("there is no such method\n");
     };
-    if request.method() != Method::POST {
-        form::drain(payload).await;
-        let mut response = HttpResponse::MethodNotAllowed();
-        return response.insert_header((header::ALLOW, "POST")).content_type(TEXT).body("use POST\n");
+    match *request.method() {
+        Method::GET => pages::method(&http, &request, method),
+        Method::POST => measured_call(http, method, &request, payload).await,
+        _ => not_allowed("GET, POST", payload).await,
     }
+}
+
+async fn not_allowed(allow: &'static str, payload: Payload) -> HttpResponse {
+    form::drain(payload).await;
+    let mut response = HttpResponse::MethodNotAllowed();
+    response.insert_header((header::ALLOW, allow)).content_type(TEXT).body(format!("use {allow}\n"))
+}
+
+async fn measured_call(
+    http: Data<Http>,
+    method: &ApiMethod,
+    request: &HttpRequest,
+    payload: Payload,
+) -> HttpResponse {
     let started = Instant::now();
     let metrics = http.clone();
-    let (response, result) = match call(http, method, &request, payload).await {
+    let answer = if origin::is_foreign(request) {
+        form::drain(payload).await;
+        Err(ApiError::protocol("pages of other sites may not call this server").into())
+    } else {
+        call(http, method, request, payload).await
+    };
+    let (mut response, result) = match answer {
         Ok(response) => (response, "ok"),
         Err(refusal) => (refusal.response(), refusal.result()),
     };
+    pages::disarm(&mut response);
     metrics.metrics.calls.with_label_values(&[method.name, result]).inc();
     let seconds = started.elapsed().as_secs_f64();
     metrics.metrics.call_seconds.with_label_values(&[method.name]).observe(seconds);
@@ -179,8 +197,8 @@ impl From<AuthError> for NoAnswer {
     }
 }
 
-/// The answer of a method that has nothing to say.
-#[derive(Serialize)]
+/// Nothing is told.
+#[derive(Serialize, JsonSchema)]
 struct Empty {}
 
 /// A field that may be `null`, as clients send it that have no other way to leave a list out.
@@ -212,7 +230,8 @@ mod tests {
     async fn only_a_post_of_a_known_method_is_a_call() {
         let server = TestServer::start().await;
         for (method, path, status) in [
-            (Method::GET, "Send", 405),
+            (Method::GET, "Send", 200),
+            (Method::HEAD, "Send", 405),
             (Method::PUT, "Send", 405),
             (Method::DELETE, "MessageGet", 405),
             (Method::POST, "Nothing", 404),

@@ -3,7 +3,7 @@
 use super::{Call, Empty, Result, or_default, parse_address};
 use crate::http::{
     Http,
-    error::{ApiError, Code, JSON, json},
+    error::{ApiError, JSON, json},
 };
 use actix_web::{
     HttpResponse,
@@ -12,6 +12,7 @@ use actix_web::{
 use bytes::Bytes;
 use futures_util::stream;
 use mail::AccountId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::records::{SuppressionRecord, SuppressionSource};
 
@@ -20,44 +21,78 @@ const REASON_MAX: usize = 2_000;
 /// Entries that are read at a time.
 const PAGE: usize = 500;
 
-#[derive(Default, Deserialize)]
+/// Nothing is asked for.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct ListRequest {}
+#[schemars(rename = "SuppressionListRequest")]
+pub(super) struct ListRequest {}
 
-#[derive(Default, Deserialize)]
+/// An address for the list.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "PascalCase")]
-struct AddRequest {
+#[schemars(rename = "SuppressionAddRequest", extend("required" = ["EmailAddress"]))]
+pub(super) struct AddRequest {
+    /// The address to which nothing is to be sent any more.
     #[serde(deserialize_with = "or_default")]
+    #[schemars(extend("format" = "idn-email"))]
     email_address: String,
+    /// Whether a person asks for it, and not a program.
     #[serde(deserialize_with = "or_default")]
     manual: bool,
+    /// Why, for people.
     #[serde(deserialize_with = "or_default")]
     reason: String,
 }
 
-#[derive(Default, Deserialize)]
+/// An address on the list, or not.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "PascalCase")]
-struct AddressRequest {
+#[schemars(rename = "SuppressionRequest", extend("required" = ["EmailAddress"]))]
+pub(super) struct AddressRequest {
+    /// Found by its base address: in lower case, and without what stands between the first `+` and the `@`.
     #[serde(deserialize_with = "or_default")]
+    #[schemars(extend("format" = "idn-email"))]
     email_address: String,
 }
 
-#[derive(Serialize)]
+/// Whether an address is on the list.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
-struct PresentResult {
+#[schemars(rename = "SuppressionPresentResult")]
+pub(super) struct PresentResult {
+    /// Nothing is sent to it.
     present: bool,
 }
 
-#[derive(Serialize)]
+/// The suppression list of the account.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schemars(rename = "SuppressionListResult")]
+pub(super) struct ListResult<'a> {
+    /// Every address on it, in the order of their base addresses.
+    suppressions: Vec<Suppression<'a>>,
+}
+
+/// An address on the suppression list.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 struct Suppression<'a> {
+    /// Of this entry.
     #[serde(rename = "ID")]
+    #[schemars(with = "i64")]
     id: u64,
+    /// Since when it is on the list.
+    #[schemars(extend("format" = "date-time"))]
     created: String,
+    /// The name of the account.
     account: &'a str,
+    /// What addresses are compared by: in lower case, and without what stands between the first `+` and the `@`.
     base_address: &'a str,
+    /// As it was given, or as the message that failed was addressed.
     original_address: String,
+    /// Whether a person asked for it.
     manual: bool,
+    /// Why, for people.
     reason: &'a str,
 }
 
@@ -166,7 +201,7 @@ fn write(entries: &Entries, account: &str, started: bool) -> Vec<u8> {
 
 /// After the first page there is no other way to tell of an error than to close the connection.
 fn broken_off(error: ApiError) -> actix_web::Error {
-    actix_web::error::ErrorInternalServerError(Code::name(error.code))
+    actix_web::error::ErrorInternalServerError(error.code)
 }
 
 #[cfg(test)]

@@ -13,24 +13,34 @@ use actix_web::web;
 use content::{Preparation, Prepared, prepare};
 use draft::Addressed;
 use mail::{FromId, MessageId, ReversePath, Timestamp};
-use request::Request;
+pub(super) use request::Request;
+use schemars::JsonSchema;
 use serde::Serialize;
 use store::{NewRecipient, Submission as NewSubmission};
 
-#[derive(Serialize)]
+/// A message that was accepted: it is on stable storage for every recipient.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
-struct SendResult<'a> {
+pub(super) struct SendResult<'a> {
+    /// With angle brackets.
     #[serde(rename = "MessageID")]
     message_id: &'a str,
+    /// One for each recipient, in the order To, CC, BCC.
     submissions: Vec<Submission>,
 }
 
-#[derive(Serialize)]
+/// The message to one recipient.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 struct Submission {
+    /// The recipient.
     address: String,
+    /// The id in the queue, its history and webhooks. Those of one call are consecutive.
     #[serde(rename = "QueueMsgID")]
+    #[schemars(with = "i64")]
     queue_msg_id: u64,
+    /// What the return path carries, so that answers and bounces are recognised; empty when the login asks for
+    /// none.
     #[serde(rename = "FromID")]
     from_id: String,
 }

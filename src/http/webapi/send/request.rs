@@ -5,75 +5,111 @@ use crate::http::error::ApiError;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use mail::Timestamp;
+use schemars::JsonSchema;
 use serde::{
     Deserialize, Deserializer,
     de::{Error, Visitor},
 };
 use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
 
-/// The request object. A field that is `null` counts as left out.
-#[derive(Default, Deserialize)]
+/// A message to be sent. A field that is `null` counts as left out.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "PascalCase")]
-pub(super) struct Request {
+#[schemars(rename = "SendRequest")]
+pub(in super::super) struct Request {
+    /// The sender, at most one; the address must belong to the account. Without it: the account's full name and
+    /// the address of the login.
     #[serde(deserialize_with = "or_default")]
     pub(super) from: Vec<NameAddress>,
+    /// Primary recipients.
     #[serde(deserialize_with = "or_default")]
     pub(super) to: Vec<NameAddress>,
+    /// Other recipients.
     #[serde(rename = "CC", deserialize_with = "or_default")]
     pub(super) cc: Vec<NameAddress>,
+    /// Recipients whom the others do not see.
     #[serde(rename = "BCC", deserialize_with = "or_default")]
     pub(super) bcc: Vec<NameAddress>,
+    /// Where answers go, when not to the sender.
     #[serde(deserialize_with = "or_default")]
     pub(super) reply_to: Vec<NameAddress>,
+    /// With angle brackets; made up when empty.
     #[serde(rename = "MessageID", deserialize_with = "or_default")]
     pub(super) message_id: String,
+    /// Message identifiers with angle brackets, oldest first. The last one is the message that this one answers.
     #[serde(deserialize_with = "or_default")]
     pub(super) references: Vec<String>,
+    /// When it was written; now, when left out.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub(super) date: Option<Time>,
+    /// The subject.
     #[serde(deserialize_with = "or_default")]
     pub(super) subject: String,
+    /// The message as plain text, with `\n` lines. At least one of `Text` and `HTML` must be there.
     #[serde(deserialize_with = "or_default")]
     pub(super) text: String,
+    /// The message as HTML, with `\n` lines.
     #[serde(rename = "HTML", deserialize_with = "or_default")]
     pub(super) html: String,
+    /// Facts for the application itself: they travel through the queue, its history and every webhook about the
+    /// message, and are not part of the message.
     #[serde(deserialize_with = "or_default")]
     pub(super) extra: BTreeMap<String, String>,
+    /// More headers: pairs of name and value.
     #[serde(deserialize_with = "or_default")]
     pub(super) headers: Vec<(String, String)>,
+    /// Further full representations of the message, such as an invitation in `text/calendar`.
     #[serde(deserialize_with = "or_default")]
     pub(super) alternative_files: Vec<JsonFile>,
+    /// Files that the HTML refers to by `cid:` and their content id.
     #[serde(deserialize_with = "or_default")]
     pub(super) inline_files: Vec<JsonFile>,
+    /// Attachments.
     #[serde(deserialize_with = "or_default")]
     pub(super) attached_files: Vec<JsonFile>,
+    /// `true`: deliver over verified TLS only. `false`: deliver in any case. Left out: as each destination's
+    /// policy says.
     #[serde(rename = "RequireTLS")]
     pub(super) require_tls: Option<bool>,
+    /// Not to be delivered before this time, which may lie up to 60 days ahead.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub(super) future_release: Option<Time>,
+    /// Keep a copy in the mailbox Sent.
     #[serde(deserialize_with = "or_default")]
     pub(super) save_sent: bool,
 }
 
-/// An address with a name, not looked at yet.
-#[derive(Default, Deserialize)]
+/// An address with a name.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "PascalCase")]
+#[schemars(extend("required" = ["Address"]))]
 pub(super) struct NameAddress {
+    /// The display name; may be empty.
     #[serde(deserialize_with = "or_default")]
     pub(super) name: String,
+    /// The address, its domain in Unicode or in A-label form.
     #[serde(deserialize_with = "or_default")]
+    #[schemars(extend("format" = "idn-email"))]
     pub(super) address: String,
 }
 
 /// A file in the request object.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "PascalCase")]
+#[schemars(rename = "File")]
 pub(super) struct JsonFile {
+    /// The file name; may be empty.
     #[serde(deserialize_with = "or_default")]
     pub(super) name: String,
+    /// A media type. When empty, it is found from the content, else from the name.
     #[serde(deserialize_with = "or_default")]
     pub(super) content_type: String,
+    /// What `cid:` URLs in the HTML refer to.
     #[serde(rename = "ContentID", deserialize_with = "or_default")]
     pub(super) content_id: String,
+    /// The content in base64.
     #[serde(deserialize_with = "or_default")]
+    #[schemars(with = "String", extend("contentEncoding" = "base64"))]
     pub(super) data: Base64,
 }
 
