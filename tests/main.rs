@@ -13,6 +13,7 @@ mod limits;
 mod main_job;
 mod observation;
 mod peers;
+mod reading;
 mod restart;
 mod send_errors;
 mod send_files;
