@@ -2,6 +2,7 @@
 
 mod forms;
 mod hook_receiver;
+mod http_client;
 mod judge;
 mod load;
 mod server;
@@ -11,7 +12,8 @@ mod wait;
 
 pub(crate) use forms::{FilePart, Multipart, urlencoded};
 pub(crate) use hook_receiver::{HookAnswer, HookReceiver};
-pub(crate) use judge::judge;
+pub(crate) use http_client::{HttpClient, post_head};
+pub(crate) use judge::{Court, judge};
 pub(crate) use load::{Load, all_delivered};
 pub(crate) use server::{Answer, Api, PASSWORD, Sent, Server, USER, message, message_to, refused_start};
 pub(crate) use smtp_client::SmtpClient;
