@@ -13,6 +13,7 @@ mod hostile_clients;
 mod hostile_content;
 mod limits;
 mod main_job;
+mod memory;
 mod observation;
 mod peers;
 mod reading;

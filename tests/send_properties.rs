@@ -397,8 +397,7 @@ async fn whatever_is_sent_arrives_or_is_refused_with_the_code_that_fits() {
         };
         TestRunner::new(config)
             .run(&case(), |case| runtime.block_on(bench.try_out(&case)).map_err(TestCaseError::fail))
+            .unwrap_or_else(|failure| panic!("{failure}"))
     });
-    if let Err(failure) = run.await.expect("the runner does not panic") {
-        panic!("{failure}");
-    }
+    run.await.expect("every case is good");
 }
