@@ -160,7 +160,7 @@ async fn json_that_nobody_writes_is_a_protocol_error() {
         assert_eq!((answer.status, answer.code().as_str()), (400, "protocol"), "{id:.30}");
         assert!(answer.body.len() < 2_000, "{id:.30}");
     }
-    for id in ["9223372036854775807", "-9223372036854775808", "-0", "0"] {
+    for id in ["9223372036854775807", "-9223372036854775808", "0"] {
         let request = crate::harness::urlencoded(&[("request", &format!("{{\"MsgID\": {id}}}"))]);
         assert_eq!(post(&server, "MessageGet", &request).await.code(), "messageNotFound", "{id}");
     }
