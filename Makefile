@@ -15,6 +15,7 @@ lint:
 bench:
 	cargo bench --locked --bench load -- accept
 	cargo bench --locked --bench load -- end-to-end
+	cargo bench --locked --bench load -- uploads
 
 doc:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked

@@ -1,13 +1,17 @@
 //! The real server under load, messages of one recipient each, signed with Ed25519:
 //!
 //! - `cargo bench --bench load -- end-to-end`: from Send to Postfix's smtp-sink, until all is settled;
-//! - `cargo bench --bench load -- accept`: Send alone, delivery having nowhere to go.
+//! - `cargo bench --bench load -- accept`: Send alone, delivery having nowhere to go;
+//! - `cargo bench --bench load -- uploads`: Send with large files, delivery having nowhere to go;
+//! - `cargo bench --bench load -- uploads-delivered`: the same, into the server's own Inbox.
 //!
-//! Options: `--messages 20000 --clients 64 --body 4096 --domains 1`. Load, sink and server share the machine.
+//! Options: `--messages 20000 --clients 64 --body 4096 --domains 1`; for uploads `--clients 8 --rounds 2 --size 70`,
+//! the size of a file in MB. Load, sink and server share the machine.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on has nothing better to do than stop")]
 
 mod server;
+mod uploads;
 
 use server::{Server, sink};
 use std::time::Duration;
@@ -31,26 +35,23 @@ async fn main() {
     let plan = Plan::from_args(&args);
     match args.get(1).map(String::as_str) {
         Some("accept") => accept(&plan).await,
+        Some("uploads") => upload(&args, Server::start(Some(nowhere()))).await,
+        Some("uploads-delivered") => upload(&args, Server::start(None)).await,
         _ => end_to_end(&plan).await,
     }
 }
 
 async fn end_to_end(plan: &Plan) {
     let (_sink, address) = sink();
-    let server = Server::start(address);
+    let server = Server::start(Some(address));
     warm_up(&server, plan).await;
-    while server.metric("postrider_queue_messages").await > 0.0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    server.settled().await;
 
     let (start, cpu) = (Instant::now(), server.cpu());
     let times = server.send(plan).await;
     let accepted = start.elapsed();
     // A message counts when its outcome is on disk.
-    while server.metric("postrider_queue_messages").await > 0.0 {
-        assert!(start.elapsed() < Duration::from_secs(600), "deliveries do not come to an end");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    server.settled().await;
     let took = start.elapsed();
     let cpu = server.cpu() - cpu;
 
@@ -63,12 +64,24 @@ async fn end_to_end(plan: &Plan) {
 }
 
 async fn accept(plan: &Plan) {
-    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let server = Server::start(nowhere);
+    let server = Server::start(Some(nowhere()));
     warm_up(&server, plan).await;
     let (start, cpu) = (Instant::now(), server.cpu());
     let times = server.send(plan).await;
     report(&times, start.elapsed(), server.cpu() - cpu);
+}
+
+async fn upload(args: &[String], server: Server) {
+    let (clients, rounds) = (number(args, "clients", 8), number(args, "rounds", 2));
+    uploads::run(&server, clients, rounds, number(args, "size", 70)).await;
+    if server.delivers_to_itself() {
+        server.settled().await;
+        figure("after its own deliveries", server.peak_memory() as f64, "MiB");
+    }
+}
+
+fn nowhere() -> std::net::SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// The first request pays for the password, the first messages for the connections.
@@ -95,16 +108,17 @@ fn quantile(sorted: &[Duration], share: f64) -> f64 {
 
 impl Plan {
     fn from_args(args: &[String]) -> Plan {
-        let number = |name: &str, default| {
-            let given =
-                args.iter().position(|arg| *arg == format!("--{name}")).and_then(|at| args.get(at + 1));
-            given.map_or(default, |value| value.parse().expect("options take numbers"))
-        };
         Plan {
-            messages: number("messages", 20_000),
-            clients: number("clients", 64),
-            body: number("body", 4096),
-            domains: number("domains", 1),
+            messages: number(args, "messages", 20_000),
+            clients: number(args, "clients", 64),
+            body: number(args, "body", 4096),
+            domains: number(args, "domains", 1),
         }
     }
+}
+
+/// The value of an option.
+fn number(args: &[String], name: &str, default: usize) -> usize {
+    let given = args.iter().position(|arg| *arg == format!("--{name}")).and_then(|at| args.get(at + 1));
+    given.map_or(default, |value| value.parse().expect("options take numbers"))
 }

@@ -44,16 +44,19 @@ pub(crate) fn sink() -> (Process, SocketAddr) {
 pub(crate) struct Server {
     process: Process,
     address: String,
+    delivers_to_itself: bool,
     _dir: tempfile::TempDir,
 }
 
 impl Server {
-    pub(crate) fn start(deliver_to: SocketAddr) -> Server {
+    /// A server that delivers to that address, or to itself.
+    pub(crate) fn start(deliver_to: Option<SocketAddr>) -> Server {
         // On a disk, since a directory in memory would make syncing free.
         let dir = tempfile::TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_postrider"))
-            .args(["localserve", "--any-port", "--deliver-to", &deliver_to.to_string(), "--dir"])
+            .args(["localserve", "--any-port", "--dir"])
             .arg(dir.path())
+            .args(deliver_to.map(|address| format!("--deliver-to={address}")))
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -66,7 +69,24 @@ impl Server {
         };
         // The server must not end for want of a reader.
         std::thread::spawn(move || lines.for_each(drop));
-        Server { process: Process(child), address, _dir: dir }
+        Server { process: Process(child), address, delivers_to_itself: deliver_to.is_none(), _dir: dir }
+    }
+
+    pub(crate) fn address(&self) -> String {
+        self.address.clone()
+    }
+
+    pub(crate) fn delivers_to_itself(&self) -> bool {
+        self.delivers_to_itself
+    }
+
+    /// Waits until nothing is in the queue any more.
+    pub(crate) async fn settled(&self) {
+        let start = Instant::now();
+        while self.metric("postrider_queue_messages").await > 0.0 {
+            assert!(start.elapsed() < Duration::from_secs(600), "deliveries do not come to an end");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// CPU time of the process so far.
@@ -80,8 +100,17 @@ impl Server {
 
     /// Resident memory that is the process's own, in MiB.
     pub(crate) fn memory(&self) -> u64 {
+        self.status("RssAnon:")
+    }
+
+    /// The most resident memory that it ever had, in MiB.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.0.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap() / 1024
     }
 

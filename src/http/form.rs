@@ -25,20 +25,25 @@ use std::{
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 
 /// Parts of a form, and fields of the other kind of form.
 const PARTS_MAX: usize = 1_000;
 /// How long the next piece of a form may take to arrive.
 const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a complete form waits for memory.
-const MEMORY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a form may take as a whole, and how many octets more buy it a second each: 64 kbit/s, which the slowest
+/// of links do.
+const FORM_TIMEOUT: Duration = Duration::from_secs(60);
+const RATE_MIN: u64 = 8 * KIB;
+/// How long a complete form waits for memory: until some of the largest before it are done, as its client would
+/// only send all of it again.
+const MEMORY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Below this, parsing takes less than a handover to another thread.
 const PARSE_INLINE_MAX: usize = 256 * 1024;
 const KIB: u64 = 1024;
 
-/// A form that arrived.
+/// A form that arrived. What it holds in memory is one piece, which is free when request and files are gone.
 #[derive(Debug)]
 pub(super) struct Form {
     /// The JSON of its field `request`.
@@ -47,7 +52,8 @@ pub(super) struct Form {
     pub(super) files: Vec<FormFile>,
     /// The octets of the whole.
     pub(super) size: usize,
-    _memory: Option<OwnedSemaphorePermit>,
+    /// The right to hold it and what is made of it.
+    memory: Option<OwnedSemaphorePermit>,
 }
 
 /// A file of a form.
@@ -84,6 +90,16 @@ impl Form {
     pub(super) async fn parse<T: DeserializeOwned + Send + 'static>(&self) -> Result<T, ApiError> {
         let json = self.request.clone();
         if json.len() <= PARSE_INLINE_MAX { parse(&json) } else { web::block(move || parse(&json)).await? }
+    }
+
+    /// Lets go of the request object, once it is parsed.
+    pub(super) fn forget_request(&mut self) {
+        self.request = Bytes::new();
+    }
+
+    /// Lets others have the memory of this form, of which nothing large is held any more.
+    pub(super) fn give_memory_back(&mut self) {
+        self.memory = None;
     }
 }
 
@@ -163,13 +179,13 @@ impl FormReader {
         if json.is_empty() {
             return Err(ApiError::protocol("the field \"request\" is missing or empty"));
         }
-        Ok(Form { request: json, files, size, _memory: memory })
+        Ok(Form { request: json, files, size, memory })
     }
 
     async fn read_urlencoded(&self, body: &Body, spool: &mut Spool<'_>) -> Result<(), ApiError> {
-        let mut body = body.clone();
-        while let Some(piece) = next(&mut body).await? {
-            let piece = piece.map_err(|error| self.refused(&body, error))?;
+        let mut pieces = body.clone();
+        while let Some(piece) = body.next_of(&mut pieces).await? {
+            let piece = piece.map_err(|error| self.refused(body, error))?;
             spool.push(&piece).await.map_err(ApiError::server)?;
         }
         Ok(())
@@ -183,14 +199,14 @@ impl FormReader {
     ) -> Result<Fields, ApiError> {
         let mut multipart = Multipart::new(request.headers(), body.clone());
         let mut fields = Fields::default();
-        while let Some(field) = next(&mut multipart).await? {
+        while let Some(field) = body.next_of(&mut multipart).await? {
             let mut field = field.map_err(|error| self.refused(body, error))?;
             fields.count += 1;
             if fields.count > PARTS_MAX {
                 return Err(ApiError::protocol(format!("the form has more than {PARTS_MAX} parts")));
             }
             let start = spool.len();
-            while let Some(piece) = next(&mut field).await? {
+            while let Some(piece) = body.next_of(&mut field).await? {
                 let piece = piece.map_err(|error| self.refused(body, error))?;
                 spool.push(&piece).await.map_err(ApiError::server)?;
             }
@@ -238,28 +254,39 @@ fn announced_size(request: &HttpRequest) -> Option<u64> {
     request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-async fn next<S: Stream + Unpin>(stream: &mut S) -> Result<Option<S::Item>, ApiError> {
-    timeout(PIECE_TIMEOUT, stream.next())
-        .await
-        .map_err(|_| ApiError::protocol("the rest of the form did not arrive in time"))
-}
-
 /// Reads and throws away what is left of a request, within bounds: much less than a request may be.
 pub(super) async fn drain(payload: web::Payload) {
     Body::new(payload, 0).drain().await;
 }
 
-/// The body of a request, bounded. Clones read the same body.
+/// The body of a request, bounded in size and time. Clones read the same body.
 #[derive(Clone)]
 struct Body {
     payload: Rc<RefCell<web::Payload>>,
+    begun: Instant,
+    max: u64,
     left: Rc<Cell<u64>>,
     over: Rc<Cell<bool>>,
 }
 
 impl Body {
     fn new(payload: web::Payload, max: u64) -> Body {
-        Body { payload: Rc::new(RefCell::new(payload)), left: Rc::new(Cell::new(max)), over: Rc::default() }
+        Body {
+            payload: Rc::new(RefCell::new(payload)),
+            begun: Instant::now(),
+            max,
+            left: Rc::new(Cell::new(max)),
+            over: Rc::default(),
+        }
+    }
+
+    /// The next of a stream that reads this body.
+    async fn next_of<S: Stream + Unpin>(&self, stream: &mut S) -> Result<Option<S::Item>, ApiError> {
+        let received = self.max - self.left.get();
+        let form_end = self.begun + FORM_TIMEOUT + Duration::from_secs(received / RATE_MIN);
+        timeout_at(form_end.min(Instant::now() + PIECE_TIMEOUT), stream.next())
+            .await
+            .map_err(|_| ApiError::protocol("the rest of the form did not arrive in time"))
     }
 
     fn is_over(&self) -> bool {
@@ -613,6 +640,46 @@ mod tests {
         assert_eq!(read(&reader, URLENCODED, fits + "x").await.unwrap_err().code, Code::MessageTooLarge);
         let large = part("name=attachedfile; filename=x", &"x".repeat(1_000)) + "--b--";
         assert_eq!(read(&reader, MULTIPART, large).await.unwrap_err().code, Code::MessageTooLarge);
+    }
+
+    /// Reads a urlencoded form of which so many octets come at each interval.
+    async fn read_slowly(size: usize, piece: usize, interval: Duration) -> (Result<usize, Code>, Duration) {
+        let (reader, _dir) = reader(10_000_000, 10_000_000);
+        let body = format!("request={}", "x".repeat(size - 8));
+        let pieces: Vec<Bytes> = body.as_bytes().chunks(piece).map(Bytes::copy_from_slice).collect();
+        let start = Instant::now();
+        let stream = futures_util::stream::iter(pieces).then(move |piece| async move {
+            tokio::time::sleep(interval).await;
+            Ok::<_, PayloadError>(piece)
+        });
+        let request = TestRequest::post().insert_header((header::CONTENT_TYPE, URLENCODED)).to_http_request();
+        let stream: Pin<Box<dyn Stream<Item = _>>> = Box::pin(stream);
+        let mut payload = actix_web::dev::Payload::from(stream);
+        let payload = web::Payload::from_request(&request, &mut payload).await.unwrap();
+        let read = reader.read(&request, payload).await;
+        (read.map(|form| form.size).map_err(|error| error.code), start.elapsed())
+    }
+
+    #[actix_web::test]
+    async fn a_slow_form_may_take_its_time_and_a_dribble_may_not() {
+        tokio::time::pause();
+        let second = Duration::from_secs(1);
+        // As slow as can be for over an hour, and a little slower.
+        let (size, took) = read_slowly(9_000_000, 8 * 1024, second).await;
+        assert_eq!(size, Ok(9_000_000));
+        assert!(took > 1_000 * second, "{took:?}");
+        let (size, took) = read_slowly(9_000_000, 6 * 1024, second).await;
+        assert_eq!(size, Err(Code::Protocol));
+        assert!(took < 300 * second, "{took:?}");
+        // A small form is not counted by its octets.
+        assert_eq!(read_slowly(40, 1, second).await.0, Ok(40));
+        let (size, took) = read_slowly(1_000, 1, 20 * second).await;
+        assert_eq!(size, Err(Code::Protocol));
+        assert!(took < 70 * second, "{took:?}");
+        // Nothing at all for a while.
+        let (size, took) = read_slowly(1_000, 10, 40 * second).await;
+        assert_eq!(size, Err(Code::Protocol));
+        assert!(took < 40 * second, "{took:?}");
     }
 
     #[actix_web::test]

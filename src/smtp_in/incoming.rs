@@ -185,13 +185,13 @@ impl Incoming {
         let store = self.app.handles.store.clone();
         let size = trace.len() + content.len();
         let prepared = if size > READ_AT_ONCE_MAX || store.is_large(size) {
-            let work = move || prepare(&store, name, &trace, &content, null_path);
+            let work = move || prepare(&store, name, &trace, content, null_path);
             tokio::task::spawn_blocking(work).await.map_err(|error| {
                 tracing::error!(%error, "a message could not be read");
                 failed()
             })?
         } else {
-            prepare(&store, name, &trace, &content, null_path)
+            prepare(&store, name, &trace, content, null_path)
         };
         prepared.map_err(|unready| match unready {
             Unready::Loop => say(554, 4, 6, "Too many Received fields: the message runs in a circle"),

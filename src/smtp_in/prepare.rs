@@ -38,18 +38,16 @@ pub(super) fn prepare(
     store: &Store,
     name: [u8; 16],
     trace: &str,
-    received: &[u8],
+    received: Bytes,
     null_path: bool,
 ) -> Result<Prepared, Unready> {
-    if has_looped(received) {
+    if has_looped(&received) {
         return Err(Unready::Loop);
     }
-    let read = mail::read::read(received);
-    let bytes = Bytes::from([trace.as_bytes(), received].concat());
-    let size = bytes.len() as u64;
+    let read = mail::read::read(&received);
     Ok(Prepared {
-        content: store.stage(name, bytes).map_err(Unready::Store)?,
-        size,
+        size: (trace.len() + received.len()) as u64,
+        content: store.stage_behind(name, trace.as_bytes(), received).map_err(Unready::Store)?,
         msg_from: read.message.from.first().and_then(|from| Address::parse(&from.address).ok()),
         dsn: read.facts.dsn,
         automated: read.facts.automated(null_path),

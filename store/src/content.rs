@@ -29,24 +29,33 @@ impl ContentFiles {
         Ok(ContentFiles { dir, inline_max })
     }
 
-    /// Makes a content ready to be referred to by a change; a large one is on disk when this returns. `name`
-    /// is random.
-    pub(crate) fn stage(&self, name: [u8; 16], bytes: Bytes) -> Result<ContentRecord, StoreError> {
-        if bytes.len() <= self.inline_max {
-            return Ok(ContentRecord::Inline(bytes));
+    /// Makes a content ready to be referred to by a change: `bytes` with `front` before them. A large one is on
+    /// disk when this returns. `name` is random.
+    pub(crate) fn stage(
+        &self,
+        name: [u8; 16],
+        front: &[u8],
+        bytes: Bytes,
+    ) -> Result<ContentRecord, StoreError> {
+        let size = front.len() + bytes.len();
+        if size <= self.inline_max {
+            let whole = if front.is_empty() { bytes } else { [front, &bytes].concat().into() };
+            return Ok(ContentRecord::Inline(whole));
         }
         let path = self.path(name);
-        self.write(&path, &bytes).map_err(|error| {
+        self.write(&path, [front, &bytes]).map_err(|error| {
             // What was written is of no use; when it cannot be removed either, the next start does it.
             let _ = fs::remove_file(&path);
             StoreError::file(&path, error)
         })?;
-        Ok(ContentRecord::File { name, size: bytes.len() as u64 })
+        Ok(ContentRecord::File { name, size: size as u64 })
     }
 
-    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    fn write(&self, path: &Path, pieces: [&[u8]; 2]) -> io::Result<()> {
         let mut file = File::create_new(path)?;
-        file.write_all(bytes)?;
+        for piece in pieces {
+            file.write_all(piece)?;
+        }
         file.sync_data()?;
         File::open(&self.dir)?.sync_all()
     }

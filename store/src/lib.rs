@@ -124,7 +124,20 @@ impl Store {
     /// # Errors
     /// [`StoreError::Full`] when there is no room.
     pub fn stage(&self, name: [u8; 16], bytes: Bytes) -> Result<ContentRecord, StoreError> {
-        self.inner.files.stage(name, bytes)
+        self.inner.files.stage(name, &[], bytes)
+    }
+
+    /// [`Store::stage`] for `bytes` with `front` before them, without a copy of the whole when it is large.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] when there is no room.
+    pub fn stage_behind(
+        &self,
+        name: [u8; 16],
+        front: &[u8],
+        bytes: Bytes,
+    ) -> Result<ContentRecord, StoreError> {
+        self.inner.files.stage(name, front, bytes)
     }
 
     /// Removes what was staged for a change that was not made.

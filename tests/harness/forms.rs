@@ -31,7 +31,7 @@ fn percent(out: &mut String, text: &str) {
 pub(crate) struct Multipart(Vec<u8>);
 
 /// A file in a form.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct FilePart<'a> {
     /// The form field.
     pub(crate) field: &'a str,

@@ -1,21 +1,16 @@
 //! Judges: other people's implementations, in Python, that say whether what Postrider wrote is right.
 
+use serde_json::Value;
 use std::{
-    io::Write,
+    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
 /// Gives `input` to a script of tests/python; panics with its complaint when it finds fault. A judge that finds
 /// nothing wrong ends with the line `ok`, so that one that never ran is not mistaken for one.
-pub(crate) fn judge(script: &str, input: &serde_json::Value) {
-    let mut child = Command::new(judges_program("python"))
-        .arg(Path::new(ROOT).join("tests/python").join(script))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("python runs");
+pub(crate) fn judge(script: &str, input: &Value) {
+    let mut child = python(script).stderr(Stdio::piped()).spawn().expect("python runs");
     let mut stdin = child.stdin.take().expect("stdin is piped");
     // A judge that gives up early says why on its own.
     let _ = stdin.write_all(input.to_string().as_bytes());
@@ -29,6 +24,13 @@ pub(crate) fn judge(script: &str, input: &serde_json::Value) {
     );
 }
 
+fn python(script: &str) -> Command {
+    let mut command = Command::new(judges_program("python"));
+    command.arg(Path::new(ROOT).join("tests/python").join(script));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    command
+}
+
 /// A program that `tests/setup` installed.
 pub(crate) fn judges_program(name: &str) -> PathBuf {
     let program = Path::new(ROOT).join("target/test-venv/bin").join(name);
@@ -37,3 +39,39 @@ pub(crate) fn judges_program(name: &str) -> PathBuf {
 }
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// A judge that hears one case after the other.
+pub(crate) struct Court {
+    child: Child,
+    cases: ChildStdin,
+    verdicts: BufReader<ChildStdout>,
+}
+
+impl Court {
+    /// Starts a script of tests/python with `--lines`.
+    pub(crate) fn open(script: &str) -> Court {
+        let mut child = python(script).arg("--lines").spawn().expect("python runs");
+        let cases = child.stdin.take().expect("stdin is piped");
+        let verdicts = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        Court { child, cases, verdicts }
+    }
+
+    /// What it finds wrong with a case.
+    pub(crate) fn hear(&mut self, case: &Value) -> Result<(), String> {
+        writeln!(self.cases, "{case}").expect("the judge listens");
+        let mut verdict = String::new();
+        self.verdicts.read_line(&mut verdict).expect("the judge speaks");
+        match serde_json::from_str(&verdict) {
+            _ if verdict == "ok\n" => Ok(()),
+            Ok(Value::String(fault)) => Err(fault),
+            _ => Err(format!("the judge is gone: {verdict:?}")),
+        }
+    }
+}
+
+impl Drop for Court {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

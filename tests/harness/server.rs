@@ -108,6 +108,25 @@ impl Server {
         self.greeting("SMTP in").parse().expect("an address and a port")
     }
 
+    /// A line of what the system says of the process, such as `VmHWM:`, in MiB.
+    pub(crate) fn memory(&self, name: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.process.child.id());
+        let status = std::fs::read_to_string(path).expect("the server runs");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("Linux says so");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1024
+    }
+
+    /// How many files of uploads the server has open. They have no names.
+    pub(crate) fn open_uploads(&self) -> usize {
+        let path = format!("/proc/{}/fd", self.process.child.id());
+        let files = std::fs::read_dir(path).expect("the server runs").filter_map(Result::ok);
+        let uploads = self.dir.join("uploads");
+        files
+            .filter_map(|file| std::fs::read_link(file.path()).ok())
+            .filter(|to| to.starts_with(&uploads))
+            .count()
+    }
+
     /// What the server said at its start behind that name.
     pub(crate) fn greeting(&self, name: &str) -> &str {
         let value = self.process.greeting.iter().find_map(|line| line.trim_start().strip_prefix(name));

@@ -43,6 +43,14 @@ impl Transfer {
         if data.is_ascii() { Transfer::SevenBit } else { Transfer::EightBit }
     }
 
+    /// The least octets that so many take.
+    pub(super) fn min_size(self, octets: usize) -> usize {
+        match self {
+            Transfer::SevenBit | Transfer::EightBit | Transfer::QuotedPrintable => octets,
+            Transfer::Base64 => octets.div_ceil(3) * 4,
+        }
+    }
+
     /// The type to declare for a file of type `given` that goes so. A type that must not be encoded, but has
     /// to be, goes as octets.
     pub(super) fn essence(self, given: &ContentType) -> &str {

@@ -5,14 +5,15 @@ mod header;
 
 use crate::draft::{Draft, DraftError, File, MAX_REFERENCES, MessageId, NameAddress};
 use body::{Transfer, crlf_lines};
+use bytes::Bytes;
 use header::{write_addresses, write_text};
 use mail_builder::headers::{Header, date::Date, message_id::MessageId as MessageIds};
 
 /// A composed message: CRLF lines of at most 998 octets, ready for SMTP.
 #[derive(Clone)]
 pub struct Composed {
-    /// Header, empty line, body.
-    pub content: Vec<u8>,
+    /// Behind [`ROOM`] unused octets.
+    octets: Vec<u8>,
     /// Whether octets above 127 are in it, so that only a server with 8BITMIME takes it as it is.
     pub eight_bit: bool,
     /// Whether the header has UTF-8, so that only a server with SMTPUTF8 takes it.
@@ -22,10 +23,33 @@ pub struct Composed {
 impl std::fmt::Debug for Composed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Composed")
-            .field("octets", &self.content.len())
+            .field("octets", &self.content().len())
             .field("eight_bit", &self.eight_bit)
             .field("smtputf8", &self.smtputf8)
             .finish()
+    }
+}
+
+/// Kept free in front of a message, so that what is put there later needs no second copy of the whole: a trace and
+/// two signatures.
+const ROOM: usize = 2_048;
+
+impl Composed {
+    /// Header, empty line, body.
+    pub fn content(&self) -> &[u8] {
+        &self.octets[ROOM..]
+    }
+
+    /// The message with `fields` in front of it.
+    pub fn behind(self, fields: &[u8]) -> Bytes {
+        let mut octets = self.octets;
+        match ROOM.checked_sub(fields.len()) {
+            Some(start) => {
+                octets[start..ROOM].copy_from_slice(fields);
+                Bytes::from(octets).slice(start..)
+            }
+            None => [fields, &octets[ROOM..]].concat().into(),
+        }
     }
 }
 
@@ -40,10 +64,11 @@ impl Draft {
         }
         let root = self.parts().ok_or(DraftError::MissingBody)?;
         let smtputf8 = self.needs_smtputf8();
-        let mut out = Vec::with_capacity(self.estimated_size());
+        let mut out = Vec::with_capacity(ROOM + self.estimated_size());
+        out.resize(ROOM, 0);
         self.write_header(&mut out, smtputf8);
         let eight_bit = root.write(&mut out);
-        Ok(Composed { content: out, eight_bit: eight_bit || smtputf8, smtputf8 })
+        Ok(Composed { octets: out, eight_bit: eight_bit || smtputf8, smtputf8 })
     }
 
     fn needs_smtputf8(&self) -> bool {
@@ -52,10 +77,20 @@ impl Draft {
         all.into_iter().any(|mailbox| mailbox.address().needs_smtputf8())
     }
 
+    /// The message has no less octets than this, which is known before it is composed.
+    pub fn min_size(&self) -> usize {
+        let texts = [&self.text, &self.html].into_iter().flatten().map(String::len);
+        let files = self.files().map(|file| Transfer::of_file(file).min_size(file.data.len()));
+        texts.sum::<usize>() + files.sum::<usize>()
+    }
+
+    fn files(&self) -> impl Iterator<Item = &File> {
+        [&self.alternative_files, &self.inline_files, &self.attached_files].into_iter().flatten()
+    }
+
     fn estimated_size(&self) -> usize {
         let texts = [&self.text, &self.html].into_iter().flatten().map(|text| text.len() + text.len() / 8);
-        let files = [&self.alternative_files, &self.inline_files, &self.attached_files];
-        let files = files.into_iter().flatten().map(|file| file.data.len() / 57 * 78 + 600);
+        let files = self.files().map(|file| file.data.len() / 57 * 78 + 600);
         let mailboxes = 1 + self.to.len() + self.cc.len() + self.reply_to.len();
         2_048 + texts.sum::<usize>() + files.sum::<usize>() + mailboxes * 100
     }

@@ -34,15 +34,24 @@ fn draft() -> Draft {
 
 fn composed(draft: &Draft) -> String {
     let composed = draft.compose().unwrap();
-    check_lines(&composed.content);
-    String::from_utf8(composed.content).unwrap()
+    check_lines(composed.content());
+    String::from_utf8(composed.content().to_vec()).unwrap()
 }
 
 fn read_back(draft: &Draft) -> ReadMessage {
     let composed = draft.compose().unwrap();
-    check_lines(&composed.content);
-    assert_eq!(composed.eight_bit, !composed.content.is_ascii());
-    read::read(&composed.content)
+    check_lines(composed.content());
+    assert_eq!(composed.eight_bit, !composed.content().is_ascii());
+    read::read(composed.content())
+}
+
+#[test]
+fn fields_go_in_front_of_a_message_whether_there_is_room_or_not() {
+    let composed = draft().compose().unwrap();
+    for fields in [String::new(), "A: b\r\n".into(), "x".repeat(ROOM), "x".repeat(ROOM + 1)] {
+        let expected = [fields.as_bytes(), composed.content()].concat();
+        assert_eq!(composed.clone().behind(fields.as_bytes()), expected, "{}", fields.len());
+    }
 }
 
 fn check_lines(content: &[u8]) {
@@ -125,9 +134,9 @@ fn files_arrive_octet_for_octet_with_name_type_and_id() {
     ];
     let composed = draft.compose().unwrap();
     assert!(composed.eight_bit && !composed.smtputf8);
-    check_lines(&composed.content);
-    let found = read::read(&composed.content).structure;
-    let part = |path: &[usize]| read::part(&composed.content, path).unwrap();
+    check_lines(composed.content());
+    let found = read::read(composed.content()).structure;
+    let part = |path: &[usize]| read::part(composed.content(), path).unwrap();
 
     let alternative = &found.parts[0].parts[0].parts[1];
     assert_eq!(alternative.content_type_params["method"], "REQUEST");
@@ -195,14 +204,14 @@ fn a_non_ascii_localpart_makes_utf8_headers_and_nothing_else_does() {
     plain.to = vec![mailbox("Jürgen", "j@bücher.example")];
     plain.bcc = vec![mailbox("", "jürgen@example.org")];
     let composed = plain.compose().unwrap();
-    assert!(!composed.smtputf8 && composed.content.is_ascii());
-    let content = String::from_utf8(composed.content).unwrap();
+    assert!(!composed.smtputf8 && composed.content().is_ascii());
+    let content = String::from_utf8(composed.content().to_vec()).unwrap();
     assert!(content.contains("<j@xn--bcher-kva.example>"), "{content}");
 
     plain.cc = vec![mailbox("Jörg \"X\"", "jörg@bücher.example")];
     let composed = plain.compose().unwrap();
     assert!(composed.smtputf8 && composed.eight_bit);
-    let content = String::from_utf8(composed.content).unwrap();
+    let content = String::from_utf8(composed.content().to_vec()).unwrap();
     assert!(content.contains("Subject: grüße\r\n"), "{content}");
     assert!(content.contains("\r\nCc: \"Jörg \\\"X\\\"\" <jörg@bücher.example>\r\n"), "{content}");
 }
@@ -254,7 +263,9 @@ proptest! {
 
     #[test]
     fn whatever_the_texts_they_are_read_back(text in "(\\PC|[\n.= \t]){0,300}", html in "\\PC{0,300}") {
-        let message = read_back(&Draft { text: Some(text.clone()), html: Some(html.clone()), ..draft() }).message;
+        let draft = Draft { text: Some(text.clone()), html: Some(html.clone()), ..draft() };
+        prop_assert!(draft.min_size() <= draft.compose().unwrap().content().len());
+        let message = read_back(&draft).message;
         let ended = |text: &str| if text.is_empty() || text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") };
         let (text, html) = (ended(&text), ended(&html));
         prop_assert_eq!(&message.text, text.strip_prefix('\u{feff}').unwrap_or(&text));
@@ -265,7 +276,8 @@ proptest! {
     fn whatever_the_file_it_is_read_back(name in prop_oneof!["\\PC{0,120}", "[ -~]{0,120}"], data in prop::collection::vec(any::<u8>(), 0..400)) {
         let attached = File::new(&name, "", "", Bytes::from(data.clone())).unwrap();
         let draft = Draft { attached_files: vec![attached], ..draft() };
-        let content = draft.compose().unwrap().content;
+        let content = draft.compose().unwrap().content().to_vec();
+        prop_assert!(draft.min_size() <= content.len());
         check_lines(&content);
         prop_assert_eq!(&read::read(&content).structure.parts[1].filename, &name);
         let part = read::part(&content, &[1]).unwrap();

@@ -72,7 +72,8 @@ fn the_texts_are_real_and_no_attachments() {
         ("Content-Type: multipart/mixed; boundary=b\n\n--b\n\nyes\nyes\n", ("yes\nyes\n", "")),
         ("Content-Type: text/plain; charset=utf-8\r\n\r\n\u{feff}é", ("é", "")),
         ("Content-Transfer-Encoding: base64\r\n\r\naGk=!!", ("hi", "")),
-        ("Content-Transfer-Encoding: quoted-printable\r\n\r\nno=tqp", ("no=tqp", "")),
+        ("Content-Transfer-Encoding: quoted-printable\r\n\r\nno=tqp, =C3=A4", ("no=tqp, ä", "")),
+        ("\r\none\rtwo\r\nthree\r\r\n", ("one\ntwo\nthree\n\n", "")),
     ];
     for (raw, (text, html)) in rows {
         let message = read(raw.as_bytes()).message;
@@ -121,6 +122,8 @@ fn what_others_write_wrongly_is_read_kindly() {
     assert_eq!(of("Message-ID: 1@x").message_id, "<1@x>");
     assert_eq!(of("In-Reply-To: your message of <2@x>").in_reply_to, "<2@x>");
     assert_eq!(of("From: not an address").from.len(), 1);
+    assert_eq!(of("From: \"a b\\\"c\"@b.example").from[0].address, "\"a b\\\"c\"@b.example");
+    assert_eq!(of("From: =?utf-8?q?=C3?= =?utf-8?q?=A4?= <a@x>").from[0].name, "ä");
     assert_eq!(of("From:").from, []);
     assert_eq!(of("To: undisclosed-recipients:;").to, []);
     assert_eq!(of("To: friends: a@x, b@y;").to.len(), 2);
@@ -153,6 +156,27 @@ fn nesting_and_number_of_parts_are_bounded() {
     assert_eq!(read(wide.as_bytes()).structure.parts.len(), MAX_PARTS);
     let messages = "Content-Type: message/rfc822\r\n\r\n".repeat(100_000);
     assert_eq!(read(messages.as_bytes()).structure.parts, []);
+}
+
+#[test]
+fn a_long_text_is_decoded_as_far_as_it_is_shown() {
+    let rows = [
+        ("text/plain", "8bit", "xä".repeat(MAX_TEXT), "xä"),
+        ("text/plain; charset=koi8-r", "8bit", "x".repeat(5 * MAX_TEXT), "x"),
+        ("text/plain", "quoted-printable", "=C3=A4".repeat(MAX_TEXT), "ä"),
+        ("text/plain", "quoted-printable", "=\r\n".repeat(MAX_TEXT) + &"=C3=A4".repeat(MAX_TEXT), "ä"),
+        ("text/plain; charset=utf-16le", "base64", "YQBi\r\nAGMA".repeat(2 * MAX_TEXT), "abc"),
+    ];
+    for (kind, encoding, body, shown) in rows {
+        let raw = format!("Content-Type: {kind}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n{body}");
+        let text = read(raw.as_bytes()).message.text;
+        assert!(text.len() <= MAX_TEXT && text.len() + 3 > MAX_TEXT, "{kind} {encoding}: {}", text.len());
+        assert_eq!(text, cut_to(&shown.repeat(MAX_TEXT), text.len()), "{kind} {encoding}");
+    }
+}
+
+fn cut_to(text: &str, len: usize) -> &str {
+    &text[..len]
 }
 
 proptest! {

@@ -2,7 +2,6 @@
 
 use super::super::Client;
 use crate::http::error::{ApiError, Code};
-use bytes::Bytes;
 use mail::{Address, Composed, Domain, Draft, Timestamp, address_literal, bcc_header};
 use std::{fmt::Write, sync::Arc};
 use store::{DirectoryDomain, Store, StoreError, records::ContentRecord};
@@ -15,7 +14,6 @@ pub(super) struct Preparation {
     pub(super) recipient: Option<Address>,
     /// The domain of the From address, with its signers.
     pub(super) domain: Option<Arc<DirectoryDomain>>,
-    pub(super) draft: Draft,
     pub(super) now: Timestamp,
     pub(super) save_sent: bool,
     pub(super) size_max: u64,
@@ -40,22 +38,25 @@ pub(super) struct Prepared {
     pub(super) sent_copy: Option<Result<ContentRecord, StoreError>>,
 }
 
-/// Composes, signs and stages a message. Blocks when it is large.
-pub(super) fn prepare(store: &Store, preparation: Preparation) -> Result<Prepared, ApiError> {
-    let composed = preparation.draft.compose().map_err(ApiError::user)?;
+/// Composes, signs and stages a message. Blocks when it is large. Of the octets there is never more than what the
+/// draft holds and what becomes of it, and no draft any more when they are written.
+pub(super) fn prepare(store: &Store, draft: Draft, preparation: Preparation) -> Result<Prepared, ApiError> {
+    let size_max = preparation.size_max;
+    check_size(draft.min_size(), size_max)?;
+    let composed = draft.compose().map_err(ApiError::user)?;
     // Before signing, which is of no use for a message that is too large.
-    check_size(composed.content.len(), preparation.size_max)?;
-    let bytes = Bytes::from(assemble(&preparation, &composed)?);
-    check_size(bytes.len(), preparation.size_max)?;
+    check_size(composed.content().len(), size_max)?;
+    let bcc = bcc_header(&draft.bcc);
+    drop(draft);
+    let fields = fields_in_front(&preparation, &composed)?;
+    let (eight_bit, smtputf8) = (composed.eight_bit, composed.smtputf8);
+    let bytes = composed.behind(&fields);
+    check_size(bytes.len(), size_max)?;
     let [name, copy_name] = preparation.names;
     let size = bytes.len() as u64;
     let content = store.stage(name, bytes.clone())?;
-    let sent_copy = preparation.save_sent.then(|| {
-        let bcc = bcc_header(&preparation.draft.bcc);
-        let copy = if bcc.is_empty() { bytes } else { [&bcc[..], &bytes].concat().into() };
-        store.stage(copy_name, copy)
-    });
-    Ok(Prepared { content, size, eight_bit: composed.eight_bit, smtputf8: composed.smtputf8, sent_copy })
+    let sent_copy = preparation.save_sent.then(|| store.stage_behind(copy_name, &bcc, bytes));
+    Ok(Prepared { content, size, eight_bit, smtputf8, sent_copy })
 }
 
 fn check_size(size: usize, max: u64) -> Result<(), ApiError> {
@@ -65,22 +66,14 @@ fn check_size(size: usize, max: u64) -> Result<(), ApiError> {
     Err(ApiError::new(Code::MessageTooLarge, format!("the message is larger than {max} bytes")))
 }
 
-fn assemble(preparation: &Preparation, composed: &Composed) -> Result<Vec<u8>, ApiError> {
+/// The trace and the signatures.
+fn fields_in_front(preparation: &Preparation, composed: &Composed) -> Result<Vec<u8>, ApiError> {
+    let mut fields = received(preparation, composed.smtputf8).into_bytes();
     let signers = preparation.domain.as_deref().map(|domain| &*domain.signers).unwrap_or_default();
-    let signatures = signers
-        .iter()
-        .map(|signer| signer.sign(&composed.content))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(ApiError::server)?;
-    let received = received(preparation, composed.smtputf8);
-    let signed: usize = signatures.iter().map(Vec::len).sum();
-    let mut out = Vec::with_capacity(received.len() + signed + composed.content.len());
-    out.extend_from_slice(received.as_bytes());
-    for signature in &signatures {
-        out.extend_from_slice(signature);
+    for signer in signers {
+        fields.extend(signer.sign(composed.content()).map_err(ApiError::server)?);
     }
-    out.extend_from_slice(&composed.content);
-    Ok(out)
+    Ok(fields)
 }
 
 /// The trace of the way in (RFC 5321, 4.4).
@@ -111,17 +104,13 @@ fn write_received(out: &mut String, preparation: &Preparation, utf8: bool) -> st
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mail::{MessageId, NameAddress};
 
     fn preparation(client: Client, recipient: Option<&str>) -> Preparation {
-        let from: Address = "a@b.example".parse().unwrap();
-        let id = MessageId::parse("<1@b.example>").unwrap();
         Preparation {
             hostname: "mail.example".parse().unwrap(),
             client,
             recipient: recipient.map(|text| text.parse().unwrap()),
             domain: None,
-            draft: Draft::new(NameAddress::from(from), id, Timestamp::default()),
             now: Timestamp::from_millis(1_795_341_600_000),
             save_sent: false,
             size_max: 1,

@@ -12,7 +12,7 @@ use crate::http::{
 use actix_web::web;
 use content::{Preparation, Prepared, prepare};
 use draft::Addressed;
-use mail::{FromId, MessageId, ReversePath, Timestamp};
+use mail::{Draft, FromId, MessageId, ReversePath, Timestamp};
 pub(super) use request::Request;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -78,6 +78,7 @@ async fn submit(mut call: Call) -> std::result::Result<Queued, ApiError> {
         return Err(ApiError::busy());
     }
     let mut request: Request = call.form.parse().await?;
+    call.form.forget_request();
     let (now, directory) = (handles.clock.now(), handles.store.directory());
     let limits = &call.http.app.settings.limits;
     let addressed = Addressed::check(&request, &call.login, &directory, limits.recipients_max)?;
@@ -100,13 +101,13 @@ async fn submit(mut call: Call) -> std::result::Result<Queued, ApiError> {
         client: call.client,
         recipient: single(&recipients),
         domain,
-        draft,
         now,
         save_sent: options.save_sent,
         size_max: limits.message_size_max,
         names: rand::random(),
     };
-    let prepared = prepare_where_it_hurts_least(&call.http, call.form.size, preparation).await?;
+    let prepared = prepare_where_it_hurts_least(&call.http, call.form.size, draft, preparation).await?;
+    call.form.give_memory_back();
     let (copy, copy_failed) = match prepared.sent_copy {
         None => (None, false),
         Some(Ok(copy)) => (Some(copy), false),
@@ -185,16 +186,17 @@ fn new_recipients(
 async fn prepare_where_it_hurts_least(
     http: &web::Data<Http>,
     form_size: usize,
+    draft: Draft,
     preparation: Preparation,
 ) -> std::result::Result<Prepared, ApiError> {
     // Encoding makes at most three octets of one.
     let size = 3 * form_size + 16 * 1024;
     let store = &http.app.handles.store;
     if size <= 256 * 1024 && !store.is_large(size) && !preparation.signs_slowly() {
-        return prepare(store, preparation);
+        return prepare(store, draft, preparation);
     }
     let store = store.clone();
-    web::block(move || prepare(&store, preparation)).await?
+    web::block(move || prepare(&store, draft, preparation)).await?
 }
 
 fn single(recipients: &[NewRecipient]) -> Option<mail::Address> {
