@@ -8,9 +8,9 @@ use mail::Timestamp;
 use schemars::JsonSchema;
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, Visitor},
+    de::{Error, MapAccess, Visitor, value::MapAccessDeserializer},
 };
-use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData, time::Duration};
 
 /// A message to be sent. A field that is `null` counts as left out.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -19,19 +19,19 @@ use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
 pub(in super::super) struct Request {
     /// The sender, at most one; the address must belong to the account. Without it: the account's full name and
     /// the address of the login.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "objects")]
     pub(super) from: Vec<NameAddress>,
     /// Primary recipients.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "objects")]
     pub(super) to: Vec<NameAddress>,
     /// Other recipients.
-    #[serde(rename = "CC", deserialize_with = "or_default")]
+    #[serde(rename = "CC", deserialize_with = "objects")]
     pub(super) cc: Vec<NameAddress>,
     /// Recipients whom the others do not see.
-    #[serde(rename = "BCC", deserialize_with = "or_default")]
+    #[serde(rename = "BCC", deserialize_with = "objects")]
     pub(super) bcc: Vec<NameAddress>,
     /// Where answers go, when not to the sender.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "objects")]
     pub(super) reply_to: Vec<NameAddress>,
     /// With angle brackets; made up when empty.
     #[serde(rename = "MessageID", deserialize_with = "or_default")]
@@ -59,13 +59,13 @@ pub(in super::super) struct Request {
     #[serde(deserialize_with = "or_default")]
     pub(super) headers: Vec<(String, String)>,
     /// Further full representations of the message, such as an invitation in `text/calendar`.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "objects")]
     pub(super) alternative_files: Vec<JsonFile>,
     /// Files that the HTML refers to by `cid:` and their content id.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "objects")]
     pub(super) inline_files: Vec<JsonFile>,
     /// Attachments.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "objects")]
     pub(super) attached_files: Vec<JsonFile>,
     /// `true`: deliver over verified TLS only. `false`: deliver in any case. Left out: as each destination's
     /// policy says.
@@ -152,6 +152,34 @@ impl Request {
         }
         Ok(SendOptions { require_tls: self.require_tls, future_release, extra, save_sent: self.save_sent })
     }
+}
+
+/// A list of objects; `null` is none. serde would also take lists for the objects, by the order of their fields.
+fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    struct Object<T>(T);
+
+    impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Object<T>, D::Error> {
+            deserializer.deserialize_map(Fields(PhantomData)).map(Object)
+        }
+    }
+
+    struct Fields<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(fields))
+        }
+    }
+
+    let list: Vec<Object<T>> = or_default(deserializer)?;
+    Ok(list.into_iter().map(|Object(value)| value).collect())
 }
 
 impl<'de> Deserialize<'de> for Base64 {
@@ -253,6 +281,26 @@ mod tests {
             assert_eq!(release.map_err(drop), expected.map(|time| time.map(str::to_owned)), "{time}");
         }
         assert!(serde_json::from_value::<Request>(json!({"Date": "yesterday"})).is_err());
+    }
+
+    #[test]
+    fn only_objects_are_objects() {
+        for (field, entry) in [("To", json!({"Address": "a@b"})), ("InlineFiles", json!({"Data": "aGk="}))] {
+            for (value, is_request) in [
+                (json!([entry]), true),
+                (json!([{}]), true),
+                (json!([]), true),
+                (json!(null), true),
+                (json!([["", "a@b"]]), false),
+                (json!([[]]), false),
+                (json!([null]), false),
+                (json!(["a@b"]), false),
+                (json!(entry), false),
+            ] {
+                let request = serde_json::from_value::<Request>(json!({field: value.clone()}));
+                assert_eq!(request.is_ok(), is_request, "{field}: {value}");
+            }
+        }
     }
 
     #[test]
