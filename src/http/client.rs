@@ -1,8 +1,8 @@
 //! From where a request comes: from its peer, or from whom the reverse proxy in front of the listener names.
 
 use super::{
+    body,
     error::{ApiError, Code},
-    form,
 };
 use actix_web::{
     Error, FromRequest, HttpMessage, HttpRequest, HttpResponse,
@@ -104,7 +104,7 @@ pub(super) async fn identify(
         }
         Err(reason) => {
             let (request, mut payload) = request.into_parts();
-            form::drain(Payload::from_request(&request, &mut payload).await?).await;
+            body::drain(Payload::from_request(&request, &mut payload).await?).await;
             Ok(ServiceResponse::new(request, reason.response()))
         }
     }

@@ -4,44 +4,23 @@
 //! there are. When it is complete, it is read back as a whole; how much all forms together may hold in memory
 //! then is bounded.
 
-use super::error::{ApiError, Code};
+use super::{
+    body::Body,
+    error::{ApiError, Code},
+    memory::{Memory, Reserved},
+    spool::{Spool, Spools},
+};
 use actix_multipart::{Field, Multipart};
-use actix_web::{HttpRequest, error::PayloadError, http::header, web};
-use bytes::{Bytes, BytesMut};
+use actix_web::{HttpRequest, http::header, web};
+use bytes::Bytes;
 use config::Limits;
-use futures_util::{Stream, StreamExt};
 use serde::de::DeserializeOwned;
-use std::{
-    cell::{Cell, RefCell},
-    fs::File,
-    io::{self, Read, Seek, Write},
-    ops::Range,
-    path::PathBuf,
-    pin::Pin,
-    rc::Rc,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, timeout, timeout_at},
-};
+use std::ops::Range;
 
 /// Parts of a form, and fields of the other kind of form.
 const PARTS_MAX: usize = 1_000;
-/// How long the next piece of a form may take to arrive.
-const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a form may take as a whole, and how many octets more buy it a second each: 64 kbit/s, which the slowest
-/// of links do.
-const FORM_TIMEOUT: Duration = Duration::from_secs(60);
-const RATE_MIN: u64 = 8 * KIB;
-/// How long a complete form waits for memory: until some of the largest before it are done, as its client would
-/// only send all of it again.
-const MEMORY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Below this, parsing takes less than a handover to another thread.
 const PARSE_INLINE_MAX: usize = 256 * 1024;
-const KIB: u64 = 1024;
 
 /// A form that arrived. What it holds in memory is one piece, which is free when request and files are gone.
 #[derive(Debug)]
@@ -53,7 +32,7 @@ pub(super) struct Form {
     /// The octets of the whole.
     pub(super) size: usize,
     /// The right to hold it and what is made of it.
-    memory: Option<OwnedSemaphorePermit>,
+    memory: Option<Reserved>,
 }
 
 /// A file of a form.
@@ -115,25 +94,13 @@ fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, ApiError> {
 /// Reads forms.
 pub(super) struct FormReader {
     request_max: u64,
-    memory_max: usize,
-    dir: PathBuf,
-    /// In KiB: what forms larger than `memory_max` may hold together.
-    memory: Arc<Semaphore>,
-    memory_kib: u32,
+    spools: Spools,
+    memory: Memory,
 }
 
 impl FormReader {
-    /// `dir` is where temporary files go.
-    pub(super) fn new(limits: &Limits, dir: PathBuf) -> io::Result<FormReader> {
-        std::fs::create_dir_all(&dir)?;
-        let memory_kib = u32::try_from(limits.request_size_max / KIB).unwrap_or(u32::MAX).max(1);
-        Ok(FormReader {
-            request_max: limits.request_size_max,
-            memory_max: usize::try_from(limits.upload_memory_max).unwrap_or(usize::MAX),
-            dir,
-            memory: Arc::new(Semaphore::new(memory_kib as usize)),
-            memory_kib,
-        })
+    pub(super) fn new(limits: &Limits, spools: Spools, memory: Memory) -> FormReader {
+        FormReader { request_max: limits.request_size_max, spools, memory }
     }
 
     /// Reads the form that a request brings.
@@ -156,7 +123,7 @@ impl FormReader {
         body: &Body,
         size: Option<u64>,
     ) -> Result<Form, ApiError> {
-        let mut spool = Spool::new(self, size);
+        let mut spool = self.spools.open(size);
         let fields = match form_type(request) {
             Some(FormType::UrlEncoded) => {
                 self.read_urlencoded(body, &mut spool).await?;
@@ -170,7 +137,7 @@ impl FormReader {
             }
         };
         let size = spool.len();
-        let memory = self.reserve(size).await?;
+        let memory = self.memory.reserve(size).await?;
         let bytes = spool.into_bytes().await.map_err(ApiError::server)?;
         let (json, files) = match fields {
             Some(fields) => fields.cut(&bytes),
@@ -182,7 +149,7 @@ impl FormReader {
         Ok(Form { request: json, files, size, memory })
     }
 
-    async fn read_urlencoded(&self, body: &Body, spool: &mut Spool<'_>) -> Result<(), ApiError> {
+    async fn read_urlencoded(&self, body: &Body, spool: &mut Spool) -> Result<(), ApiError> {
         let mut pieces = body.clone();
         while let Some(piece) = body.next_of(&mut pieces).await? {
             let piece = piece.map_err(|error| self.refused(body, error))?;
@@ -195,7 +162,7 @@ impl FormReader {
         &self,
         request: &HttpRequest,
         body: &Body,
-        spool: &mut Spool<'_>,
+        spool: &mut Spool,
     ) -> Result<Fields, ApiError> {
         let mut multipart = Multipart::new(request.headers(), body.clone());
         let mut fields = Fields::default();
@@ -223,16 +190,6 @@ impl FormReader {
         let message = format!("the request is larger than {} bytes", self.request_max);
         ApiError::new(Code::MessageTooLarge, message)
     }
-
-    /// Waits until a large form has room in memory.
-    async fn reserve(&self, size: usize) -> Result<Option<OwnedSemaphorePermit>, ApiError> {
-        if size <= self.memory_max.max(64 * 1024) {
-            return Ok(None);
-        }
-        let kib = u32::try_from(size as u64 / KIB).unwrap_or(u32::MAX).clamp(1, self.memory_kib);
-        let permit = timeout(MEMORY_TIMEOUT, self.memory.clone().acquire_many_owned(kib)).await;
-        permit.ok().and_then(Result::ok).map(Some).ok_or_else(ApiError::busy)
-    }
 }
 
 enum FormType {
@@ -252,130 +209,6 @@ fn form_type(request: &HttpRequest) -> Option<FormType> {
 
 fn announced_size(request: &HttpRequest) -> Option<u64> {
     request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-/// Reads and throws away what is left of a request, within bounds: much less than a request may be.
-pub(super) async fn drain(payload: web::Payload) {
-    Body::new(payload, 0).drain().await;
-}
-
-/// The body of a request, bounded in size and time. Clones read the same body.
-#[derive(Clone)]
-struct Body {
-    payload: Rc<RefCell<web::Payload>>,
-    begun: Instant,
-    max: u64,
-    left: Rc<Cell<u64>>,
-    over: Rc<Cell<bool>>,
-}
-
-impl Body {
-    fn new(payload: web::Payload, max: u64) -> Body {
-        Body {
-            payload: Rc::new(RefCell::new(payload)),
-            begun: Instant::now(),
-            max,
-            left: Rc::new(Cell::new(max)),
-            over: Rc::default(),
-        }
-    }
-
-    /// The next of a stream that reads this body.
-    async fn next_of<S: Stream + Unpin>(&self, stream: &mut S) -> Result<Option<S::Item>, ApiError> {
-        let received = self.max - self.left.get();
-        let form_end = self.begun + FORM_TIMEOUT + Duration::from_secs(received / RATE_MIN);
-        timeout_at(form_end.min(Instant::now() + PIECE_TIMEOUT), stream.next())
-            .await
-            .map_err(|_| ApiError::protocol("the rest of the form did not arrive in time"))
-    }
-
-    fn is_over(&self) -> bool {
-        self.over.get()
-    }
-
-    async fn drain(&self) {
-        const MAX: u64 = 16 << 20;
-        const TIME: Duration = Duration::from_secs(5);
-        self.left.set(MAX);
-        self.over.set(false);
-        let mut body = self.clone();
-        let _ = timeout(TIME, async { while let Some(Ok(_)) = body.next().await {} }).await;
-    }
-}
-
-impl Stream for Body {
-    type Item = Result<Bytes, PayloadError>;
-
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.over.get() {
-            return Poll::Ready(Some(Err(PayloadError::Overflow)));
-        }
-        let polled = Pin::new(&mut *self.payload.borrow_mut()).poll_next(context);
-        if let Poll::Ready(Some(Ok(piece))) = &polled {
-            match self.left.get().checked_sub(piece.len() as u64) {
-                Some(left) => self.left.set(left),
-                None => {
-                    self.over.set(true);
-                    return Poll::Ready(Some(Err(PayloadError::Overflow)));
-                }
-            }
-        }
-        polled
-    }
-}
-
-/// Octets in memory, or in a temporary file when they are many.
-struct Spool<'r> {
-    reader: &'r FormReader,
-    buffer: BytesMut,
-    file: Option<File>,
-    in_file: usize,
-}
-
-impl<'r> Spool<'r> {
-    fn new(reader: &'r FormReader, size: Option<u64>) -> Spool<'r> {
-        let size = usize::try_from(size.unwrap_or(0)).unwrap_or(0).min(reader.memory_max).min(64 * 1024);
-        Spool { reader, buffer: BytesMut::with_capacity(size), file: None, in_file: 0 }
-    }
-
-    fn len(&self) -> usize {
-        self.in_file + self.buffer.len()
-    }
-
-    async fn push(&mut self, piece: &[u8]) -> io::Result<()> {
-        self.buffer.extend_from_slice(piece);
-        if self.buffer.len() > self.reader.memory_max { self.flush().await } else { Ok(()) }
-    }
-
-    async fn flush(&mut self) -> io::Result<()> {
-        let (file, dir) = (self.file.take(), self.reader.dir.clone());
-        let buffer = std::mem::take(&mut self.buffer);
-        self.in_file += buffer.len();
-        let (file, mut buffer) = web::block(move || {
-            let mut file = file.map_or_else(|| tempfile::tempfile_in(dir), Ok)?;
-            file.write_all(&buffer)?;
-            io::Result::Ok((file, buffer))
-        })
-        .await
-        .map_err(io::Error::other)??;
-        buffer.clear();
-        (self.file, self.buffer) = (Some(file), buffer);
-        Ok(())
-    }
-
-    async fn into_bytes(self) -> io::Result<Bytes> {
-        let Some(mut file) = self.file else { return Ok(self.buffer.freeze()) };
-        let size = self.in_file + self.buffer.len();
-        web::block(move || {
-            let mut bytes = Vec::with_capacity(size);
-            file.rewind()?;
-            file.read_to_end(&mut bytes)?;
-            bytes.extend_from_slice(&self.buffer);
-            Ok(bytes.into())
-        })
-        .await
-        .map_err(io::Error::other)?
-    }
 }
 
 /// Where the fields of a multipart form lie in its spool.
@@ -513,15 +346,19 @@ fn hex(digit: u8) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actix_web::{FromRequest, test::TestRequest};
+    use actix_web::{FromRequest, error::PayloadError, test::TestRequest};
+    use futures_util::{Stream, StreamExt};
     use proptest::prelude::*;
     use serde::Deserialize;
+    use std::{pin::Pin, time::Duration};
+    use tokio::time::Instant;
 
     fn reader(request_max: u64, memory_max: u64) -> (FormReader, tempfile::TempDir) {
         let dir = tempfile::tempdir().unwrap();
         let mut limits = config::Settings::defaults().limits;
         (limits.request_size_max, limits.upload_memory_max) = (request_max, memory_max);
-        (FormReader::new(&limits, dir.path().join("uploads")).unwrap(), dir)
+        let spools = Spools::new(dir.path().join("uploads"), memory_max as usize).unwrap();
+        (FormReader::new(&limits, spools, Memory::new(request_max)), dir)
     }
 
     async fn read(reader: &FormReader, content_type: &str, body: impl Into<Bytes>) -> Result<Form, ApiError> {
@@ -684,10 +521,9 @@ mod tests {
 
     #[actix_web::test]
     async fn large_forms_wait_for_memory_that_others_hold() {
-        let (reader, _dir) = reader(200 * KIB, 10);
-        let large = || read(&reader, URLENCODED, format!("request={}", "x".repeat(150 * 1024)));
+        let (reader, _dir) = reader(600 * 1024, 10);
+        let large = || read(&reader, URLENCODED, format!("request={}", "x".repeat(400 * 1024)));
         let first = large().await.unwrap();
-        assert_eq!(reader.memory.available_permits(), 50);
         tokio::time::pause();
         assert_eq!(large().await.unwrap_err().code, Code::Busy);
         drop(first);

@@ -1,11 +1,15 @@
 //! HTTP: the webapi, metrics and health, on listeners that serve any part of them.
 
 mod auth;
+mod body;
 mod client;
 mod error;
+mod file_body;
 mod form;
 mod health;
+mod memory;
 mod metrics;
+mod spool;
 #[cfg(test)]
 mod testing;
 mod unread;
@@ -24,6 +28,8 @@ use actix_web::{
 use auth::Logins;
 use config::{Network, Service};
 use form::FormReader;
+use memory::Memory;
+use spool::Spools;
 use std::{collections::BTreeSet, io, net::TcpListener, sync::Arc, time::Duration};
 
 /// What all HTTP listeners of a server share: made once.
@@ -31,6 +37,9 @@ pub struct Http {
     app: Arc<App>,
     logins: Logins,
     forms: FormReader,
+    /// What large requests and messages may hold together.
+    memory: Memory,
+    spools: Spools,
     metrics: EdgeMetrics,
 }
 
@@ -41,11 +50,15 @@ impl Http {
     /// When that directory cannot be made, or the app has another [`Http`] already.
     pub fn new(app: Arc<App>) -> io::Result<Arc<Http>> {
         let limits = &app.settings.limits;
-        let uploads = app.handles.store.path().join("uploads");
+        let memory_max = usize::try_from(limits.upload_memory_max).unwrap_or(usize::MAX);
+        let spools = Spools::new(app.handles.store.path().join("uploads"), memory_max)?;
+        let memory = Memory::new(limits.request_size_max);
         let metrics = EdgeMetrics::register(&app.registry).map_err(io::Error::other)?;
         Ok(Arc::new(Http {
             logins: Logins::new(limits, app.login_limiter.clone(), metrics.password_comparisons.clone()),
-            forms: FormReader::new(limits, uploads)?,
+            forms: FormReader::new(limits, spools.clone(), memory.clone()),
+            memory,
+            spools,
             metrics,
             app,
         }))
@@ -64,8 +77,8 @@ const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take to close its side.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Serves HTTP on a listener, on threads of its own; where there are trusted proxies, to them only. The server runs when it is awaited, and is stopped by its
-/// handle: it handles no signals.
+/// Serves HTTP on a listener, on threads of its own; where there are trusted proxies, to them only. The server runs
+/// when it is awaited, and is stopped by its handle: it handles no signals.
 ///
 /// # Errors
 /// When the listener cannot be used.

@@ -62,9 +62,22 @@ impl ContentFiles {
 
     /// `None` when it is gone: a commit after the caller's snapshot may have let go of it.
     pub(crate) fn read(&self, name: [u8; 16]) -> Result<Option<Bytes>, StoreError> {
+        self.found(name, fs::read).map(|bytes| bytes.map(Bytes::from))
+    }
+
+    /// As [`ContentFiles::read`], but only opens it.
+    pub(crate) fn open_file(&self, name: [u8; 16]) -> Result<Option<File>, StoreError> {
+        self.found(name, File::open)
+    }
+
+    fn found<T>(
+        &self,
+        name: [u8; 16],
+        get: impl FnOnce(PathBuf) -> io::Result<T>,
+    ) -> Result<Option<T>, StoreError> {
         let path = self.path(name);
-        match fs::read(&path) {
-            Ok(bytes) => Ok(Some(bytes.into())),
+        match get(path.clone()) {
+            Ok(found) => Ok(Some(found)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(StoreError::file(path, error)),
         }

@@ -32,7 +32,7 @@ pub use change::*;
 pub use directory::{Directory, DirectoryAccount, DirectoryDomain};
 pub use error::{Refusal, StoreError};
 pub use txn::Touched;
-pub use view::{Totals, View};
+pub use view::{Content, Totals, View};
 pub use writer::{Committed, Writer};
 
 use bytes::Bytes;

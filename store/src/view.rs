@@ -17,7 +17,7 @@ use mail::{
     AccountId, Address, BaseAddress, ContentId, EventSeq, FromId, HookId, MailboxId, MsgId, QueueId,
     Timestamp,
 };
-use std::ops::Bound;
+use std::{fs::File, ops::Bound};
 
 /// The state as of one commit. Held briefly: an old snapshot keeps the database from reusing its pages.
 pub struct View<'t> {
@@ -77,6 +77,17 @@ impl View<'_> {
         match self.tables.contents.get(&self.txn, &id)? {
             Some(ContentRecord::Inline(bytes)) => Ok(Some(bytes)),
             Some(ContentRecord::File { name, .. }) => self.files.read(name),
+            None => Ok(None),
+        }
+    }
+
+    /// A content, of which a large one is only opened; `None` when it is gone.
+    pub fn open_content(&self, id: ContentId) -> Result<Option<Content>, StoreError> {
+        match self.tables.contents.get(&self.txn, &id)? {
+            Some(ContentRecord::Inline(bytes)) => Ok(Some(Content::Bytes(bytes))),
+            Some(ContentRecord::File { name, size }) => {
+                Ok(self.files.open_file(name)?.map(|file| Content::File { file, size }))
+            }
             None => Ok(None),
         }
     }
@@ -232,6 +243,20 @@ impl View<'_> {
             mailbox_messages: self.tables.messages.len(&self.txn)?,
         })
     }
+}
+
+/// The bytes of a message, or where to read them.
+#[derive(Debug)]
+pub enum Content {
+    /// Here.
+    Bytes(Bytes),
+    /// In a file, which can be read even when the content is removed meanwhile.
+    File {
+        /// At its start.
+        file: File,
+        /// Its length.
+        size: u64,
+    },
 }
 
 /// How many records of each kind there are.

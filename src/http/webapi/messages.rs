@@ -1,18 +1,21 @@
 //! Messages in mailboxes over the webapi.
 
 use super::{Call, Empty, Result, or_default, shortened};
-use crate::http::error::{ApiError, Code, json};
+use crate::http::{
+    error::{ApiError, Code, json},
+    file_body::file_body,
+    memory,
+};
 use actix_web::{HttpResponse, web};
 use actors::WriteError;
 use bytes::Bytes;
 use mail::{
-    AccountId, Flag, MsgId,
+    Flag, MsgId,
     read::{Message, ReadMessage, Structure},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
-use store::{MessageAction, Refusal, StoreError, View, records::MessageRecord};
+use store::{Content, MessageAction, Refusal, records::MessageRecord};
 
 /// Flags that one call may name.
 const FLAGS_MAX: usize = 1_000;
@@ -133,67 +136,78 @@ impl Meta {
 }
 
 /// `MessageGet`.
-pub(super) async fn get(call: Call) -> Result {
+pub(super) async fn get(mut call: Call) -> Result {
     let MessageRequest { msg_id } = call.request().await?;
-    let found = find(&call, msg_id, |stored| {
-        let ReadMessage { message, structure, .. } = mail::read::read(&stored.raw);
-        Ok(GetResult { message, structure, meta: Meta::new(stored.record, stored.mailbox_name) })
-    });
-    found.await.map(|result| json(&result))
+    let (record, mailbox_name) = find(&call, msg_id)?;
+    let read = read_whole(&call, &record, |raw| Ok(mail::read::read(&raw))).await?;
+    let ReadMessage { message, structure, .. } = read;
+    Ok(json(&GetResult { message, structure, meta: Meta::new(record, mailbox_name) }))
 }
 
 /// `MessageRawGet`.
-pub(super) async fn raw_get(call: Call) -> Result {
+pub(super) async fn raw_get(mut call: Call) -> Result {
     let MessageRequest { msg_id } = call.request().await?;
-    let raw = find(&call, msg_id, |stored| Ok(stored.raw)).await?;
-    Ok(bytes("text/plain", raw))
+    let (record, _) = find(&call, msg_id)?;
+    let http = call.http.clone();
+    let content =
+        web::block(move || http.app.handles.store.read(|view| view.open_content(record.content))).await??;
+    Ok(bytes("text/plain", content.ok_or_else(not_found)?))
 }
 
 /// `MessagePartGet`.
-pub(super) async fn part_get(call: Call) -> Result {
+pub(super) async fn part_get(mut call: Call) -> Result {
     let PartRequest { msg_id, part_path } = call.request().await?;
-    let (content_type, part) = find(&call, msg_id, move |Stored { raw, .. }| {
+    let (record, _) = find(&call, msg_id)?;
+    let spools = call.http.spools.clone();
+    let (content_type, content) = read_whole(&call, &record, move |raw| {
         let path: Option<Vec<_>> = part_path.into_iter().map(|index| usize::try_from(index).ok()).collect();
         let part = path.and_then(|path| mail::read::part(&raw, &path)).ok_or_else(|| {
             ApiError::new(Code::PartNotFound, "the message has no part at this PartPath; see its Structure")
         })?;
-        let bytes = match part.bytes {
-            Cow::Borrowed(bytes) => raw.slice_ref(bytes),
-            Cow::Owned(bytes) => bytes.into(),
+        let content = if part.bytes.len() > memory::SMALL {
+            let file = spools.file_of(&part.bytes).map_err(ApiError::server)?;
+            Content::File { file, size: part.bytes.len() as u64 }
+        } else {
+            Content::Bytes(Bytes::copy_from_slice(&part.bytes))
         };
-        Ok((part.content_type, bytes))
+        Ok((part.content_type, content))
     })
     .await?;
-    Ok(bytes(&content_type, part))
+    Ok(bytes(&content_type, content))
 }
 
 /// `MessageDelete`.
-pub(super) async fn delete(call: Call) -> Result {
+pub(super) async fn delete(mut call: Call) -> Result {
     let MessageRequest { msg_id } = call.request().await?;
     change(&call, msg_id, MessageAction::Delete).await
 }
 
 /// `MessageFlagsAdd`.
-pub(super) async fn flags_add(call: Call) -> Result {
+pub(super) async fn flags_add(mut call: Call) -> Result {
     let FlagsRequest { msg_id, flags } = call.request().await?;
     change(&call, msg_id, MessageAction::AddFlags(parse_flags(&flags)?)).await
 }
 
 /// `MessageFlagsRemove`.
-pub(super) async fn flags_remove(call: Call) -> Result {
+pub(super) async fn flags_remove(mut call: Call) -> Result {
     let FlagsRequest { msg_id, flags } = call.request().await?;
     change(&call, msg_id, MessageAction::RemoveFlags(parse_flags(&flags)?)).await
 }
 
 /// `MessageMove`.
-pub(super) async fn move_to(call: Call) -> Result {
+pub(super) async fn move_to(mut call: Call) -> Result {
     let MoveRequest { msg_id, dest_mailbox_name } = call.request().await?;
     change(&call, msg_id, MessageAction::Move(dest_mailbox_name)).await
 }
 
 /// What somebody else wrote; see `pages::disarm`.
-fn bytes(content_type: &str, body: Bytes) -> HttpResponse {
-    HttpResponse::Ok().content_type(content_type).body(body)
+fn bytes(content_type: &str, content: Content) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response.content_type(content_type);
+    match content {
+        Content::Bytes(bytes) => response.body(bytes),
+        Content::File { file, size } => response.body(file_body(file, size)),
+    }
 }
 
 fn parse_flags(texts: &[String]) -> std::result::Result<Vec<Flag>, ApiError> {
@@ -216,25 +230,35 @@ async fn change(call: &Call, msg_id: i64, action: MessageAction) -> Result {
     }
 }
 
-/// A message of an account.
-struct Stored {
-    record: MessageRecord,
-    mailbox_name: String,
-    raw: Bytes,
-}
-
-/// Finds the message that a call is about, and makes something of it, both off the reactor.
-async fn find<T: Send + 'static>(
-    call: &Call,
-    msg_id: i64,
-    make: impl FnOnce(Stored) -> std::result::Result<T, ApiError> + Send + 'static,
-) -> std::result::Result<T, ApiError> {
+/// The message that a call is about, and the name of its mailbox.
+fn find(call: &Call, msg_id: i64) -> std::result::Result<(MessageRecord, String), ApiError> {
     let account = call.login.account.id;
     let id = parse_id(msg_id)?;
-    let http = call.http.clone();
+    let found = call.http.app.handles.store.read(|view| {
+        let Some(record) = view.mailbox_message(id)?.filter(|record| record.account == account) else {
+            return Ok(None);
+        };
+        let mailbox = view.mailbox(account, record.mailbox)?;
+        Ok(Some((record, mailbox.map(|mailbox| mailbox.name).unwrap_or_default())))
+    })?;
+    found.ok_or_else(not_found)
+}
+
+/// Makes something of the octets of a message, where that holds up nobody, and once there is memory for them and for
+/// what they are decoded to.
+async fn read_whole<T: Send + 'static>(
+    call: &Call,
+    record: &MessageRecord,
+    make: impl FnOnce(Bytes) -> std::result::Result<T, ApiError> + Send + 'static,
+) -> std::result::Result<T, ApiError> {
+    let size = usize::try_from(record.size).unwrap_or(usize::MAX);
+    let reserved = call.http.memory.reserve(size.saturating_mul(2)).await?;
+    let (http, content) = (call.http.clone(), record.content);
     web::block(move || {
-        let stored = http.app.handles.store.read(|view| stored(view, account, id))?;
-        make(stored.ok_or_else(not_found)?)
+        // Held to the end, even when the client goes away meanwhile.
+        let _reserved = reserved;
+        let raw = http.app.handles.store.read(|view| view.content(content))?;
+        make(raw.ok_or_else(not_found)?)
     })
     .await?
 }
@@ -245,15 +269,6 @@ fn parse_id(msg_id: i64) -> std::result::Result<MsgId, ApiError> {
 
 fn not_found() -> ApiError {
     ApiError::new(Code::MessageNotFound, "there is no message with this MsgID")
-}
-
-fn stored(view: &View<'_>, account: AccountId, id: MsgId) -> std::result::Result<Option<Stored>, StoreError> {
-    let Some(record) = view.mailbox_message(id)?.filter(|record| record.account == account) else {
-        return Ok(None);
-    };
-    let Some(raw) = view.content(record.content)? else { return Ok(None) };
-    let mailbox_name = view.mailbox(account, record.mailbox)?.map(|mailbox| mailbox.name).unwrap_or_default();
-    Ok(Some(Stored { record, mailbox_name, raw }))
 }
 
 #[cfg(test)]

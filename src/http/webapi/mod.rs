@@ -13,9 +13,10 @@ mod suppressions;
 use super::{
     Http,
     auth::{AuthError, Login},
+    body,
     client::Client,
     error::{ApiError, Code},
-    form::{self, Form},
+    form::Form,
 };
 use crate::limiter::TooMany;
 use actix_web::{
@@ -42,12 +43,16 @@ struct Call {
 impl Call {
     /// The request object of a method that takes no files.
     async fn request<T: serde::de::DeserializeOwned + Send + 'static>(
-        &self,
+        &mut self,
     ) -> std::result::Result<T, ApiError> {
         if !self.form.files.is_empty() {
             return Err(ApiError::protocol("this method takes no files"));
         }
-        self.form.parse().await
+        let request = self.form.parse().await?;
+        // Nobody may hold memory while waiting for more.
+        self.form.forget_request();
+        self.form.give_memory_back();
+        Ok(request)
     }
 }
 
@@ -69,7 +74,7 @@ const TO_INDEX: (header::HeaderName, &str) = (header::LOCATION, "/webapi/v0/");
 async fn dispatch(http: Data<Http>, request: HttpRequest, payload: Payload) -> HttpResponse {
     let name = request.match_info().get("method").unwrap_or_default();
     let Some(method) = METHODS.iter().find(|method| method.name == name) else {
-        form::drain(payload).await;
+        body::drain(payload).await;
         return HttpResponse::NotFound().content_type(TEXT).body("there is no such method\n");
     };
     match *request.method() {
@@ -80,7 +85,7 @@ async fn dispatch(http: Data<Http>, request: HttpRequest, payload: Payload) -> H
 }
 
 async fn not_allowed(allow: &'static str, payload: Payload) -> HttpResponse {
-    form::drain(payload).await;
+    body::drain(payload).await;
     let mut response = HttpResponse::MethodNotAllowed();
     response.insert_header((header::ALLOW, allow)).content_type(TEXT).body(format!("use {allow}\n"))
 }
@@ -94,7 +99,7 @@ async fn measured_call(
     let started = Instant::now();
     let metrics = http.clone();
     let answer = if origin::is_foreign(request) {
-        form::drain(payload).await;
+        body::drain(payload).await;
         Err(ApiError::protocol("pages of other sites may not call this server").into())
     } else {
         call(http, method, request, payload).await
@@ -126,7 +131,7 @@ async fn call(
         Ok(login) => login,
         Err(error) => {
             count_failure(&http, error, client);
-            form::drain(payload).await;
+            body::drain(payload).await;
             return Err(error.into());
         }
     };

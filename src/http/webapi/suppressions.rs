@@ -97,7 +97,7 @@ struct Suppression<'a> {
 }
 
 /// `SuppressionAdd`.
-pub(super) async fn add(call: Call) -> Result {
+pub(super) async fn add(mut call: Call) -> Result {
     let request: AddRequest = call.request().await?;
     let address = parse_address(&request.email_address)?;
     if request.reason.len() > REASON_MAX {
@@ -110,7 +110,7 @@ pub(super) async fn add(call: Call) -> Result {
 }
 
 /// `SuppressionRemove`.
-pub(super) async fn remove(call: Call) -> Result {
+pub(super) async fn remove(mut call: Call) -> Result {
     let request: AddressRequest = call.request().await?;
     let address = parse_address(&request.email_address)?;
     call.http.app.handles.suppressions.remove(call.login.account.id, &address).await?;
@@ -118,7 +118,7 @@ pub(super) async fn remove(call: Call) -> Result {
 }
 
 /// `SuppressionPresent`.
-pub(super) async fn present(call: Call) -> Result {
+pub(super) async fn present(mut call: Call) -> Result {
     let request: AddressRequest = call.request().await?;
     let address = parse_address(&request.email_address)?;
     let account = call.login.account.id;
@@ -127,7 +127,7 @@ pub(super) async fn present(call: Call) -> Result {
 }
 
 /// `SuppressionList`. A list has no bound, so it is read and sent a page at a time.
-pub(super) async fn list(call: Call) -> Result {
+pub(super) async fn list(mut call: Call) -> Result {
     let ListRequest {} = call.request().await?;
     let Call { http, login, .. } = call;
     let account = login.account.id;
