@@ -7,7 +7,7 @@ use actix_web::{
 use actors::WriteError;
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::borrow::Cow;
+use std::{borrow::Cow, io};
 use store::{Refusal, StoreError};
 
 /// Why a call was not done, as its caller is told. The message never shows internals.
@@ -129,6 +129,16 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Full => ApiError::busy(),
             error => ApiError::server(error),
+        }
+    }
+}
+
+/// Of a temporary file.
+impl From<io::Error> for ApiError {
+    fn from(error: io::Error) -> ApiError {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ApiError::busy(),
+            _ => ApiError::server(error),
         }
     }
 }

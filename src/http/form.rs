@@ -138,7 +138,7 @@ impl FormReader {
         };
         let size = spool.len();
         let memory = self.memory.reserve(size).await?;
-        let bytes = spool.into_bytes().await.map_err(ApiError::server)?;
+        let bytes = spool.into_bytes().await?;
         let (json, files) = match fields {
             Some(fields) => fields.cut(&bytes),
             None => (request_of_urlencoded(bytes).await?, Vec::new()),
@@ -153,7 +153,7 @@ impl FormReader {
         let mut pieces = body.clone();
         while let Some(piece) = body.next_of(&mut pieces).await? {
             let piece = piece.map_err(|error| self.refused(body, error))?;
-            spool.push(&piece).await.map_err(ApiError::server)?;
+            spool.push(&piece).await?;
         }
         Ok(())
     }
@@ -175,7 +175,7 @@ impl FormReader {
             let start = spool.len();
             while let Some(piece) = body.next_of(&mut field).await? {
                 let piece = piece.map_err(|error| self.refused(body, error))?;
-                spool.push(&piece).await.map_err(ApiError::server)?;
+                spool.push(&piece).await?;
             }
             fields.add(&field, start..spool.len())?;
         }
@@ -350,14 +350,20 @@ mod tests {
     use futures_util::{Stream, StreamExt};
     use proptest::prelude::*;
     use serde::Deserialize;
-    use std::{pin::Pin, time::Duration};
+    use std::{path::Path, pin::Pin, time::Duration};
+    use store::{Store, StoreOptions};
     use tokio::time::Instant;
+
+    fn store(dir: &Path, disk_reserve: u64) -> Store {
+        let options = StoreOptions { map_size: 1 << 26, map_reserve: 0, disk_reserve, inline_max: 1000 };
+        Store::open(dir, options).unwrap().0
+    }
 
     fn reader(request_max: u64, memory_max: u64) -> (FormReader, tempfile::TempDir) {
         let dir = tempfile::tempdir().unwrap();
         let mut limits = config::Settings::defaults().limits;
         (limits.request_size_max, limits.upload_memory_max) = (request_max, memory_max);
-        let spools = Spools::new(dir.path().join("uploads"), memory_max as usize).unwrap();
+        let spools = Spools::new(store(dir.path(), 0), memory_max as usize).unwrap();
         (FormReader::new(&limits, spools, Memory::new(request_max)), dir)
     }
 
@@ -517,6 +523,17 @@ mod tests {
         let (size, took) = read_slowly(1_000, 10, 40 * second).await;
         assert_eq!(size, Err(Code::Protocol));
         assert!(took < 40 * second, "{took:?}");
+    }
+
+    #[actix_web::test]
+    async fn large_forms_are_shed_where_the_disk_has_no_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = config::Settings::defaults().limits;
+        let spools = Spools::new(store(dir.path(), u64::MAX), 1_000).unwrap();
+        let reader = FormReader::new(&limits, spools, Memory::new(1_000_000));
+        let form = async |size| read(&reader, URLENCODED, format!("request={}", "x".repeat(size))).await;
+        assert_eq!(form(1_001).await.unwrap_err().code, Code::Busy);
+        assert!(form(900).await.is_ok());
     }
 
     #[actix_web::test]

@@ -51,7 +51,7 @@ impl Http {
     pub fn new(app: Arc<App>) -> io::Result<Arc<Http>> {
         let limits = &app.settings.limits;
         let memory_max = usize::try_from(limits.upload_memory_max).unwrap_or(usize::MAX);
-        let spools = Spools::new(app.handles.store.path().join("uploads"), memory_max)?;
+        let spools = Spools::new(app.handles.store.clone(), memory_max)?;
         let memory = Memory::new(limits.request_size_max);
         let metrics = EdgeMetrics::register(&app.registry).map_err(io::Error::other)?;
         Ok(Arc::new(Http {

@@ -165,7 +165,7 @@ pub(super) async fn part_get(mut call: Call) -> Result {
             ApiError::new(Code::PartNotFound, "the message has no part at this PartPath; see its Structure")
         })?;
         let content = if part.bytes.len() > memory::SMALL {
-            let file = spools.file_of(&part.bytes).map_err(ApiError::server)?;
+            let file = spools.file_of(&part.bytes)?;
             Content::File { file, size: part.bytes.len() as u64 }
         } else {
             Content::Bytes(Bytes::copy_from_slice(&part.bytes))
