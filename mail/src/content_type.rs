@@ -41,10 +41,13 @@ impl ContentType {
         Ok(ContentType { slash, parameters: parse_parameters(parameters)?, essence: essence.into() })
     }
 
-    /// The media type of a file: from its content, else from the extension of its name, else
+    /// Octets of a content that tell what it is.
+    pub(crate) const START: usize = 4_096;
+
+    /// The media type of a file: from the start of its content, else from the extension of its name, else
     /// `application/octet-stream`.
-    pub fn of_file(name: &str, data: &[u8]) -> ContentType {
-        let essence = match (from_content(data), from_name(name)) {
+    pub fn of_file(name: &str, start: &[u8]) -> ContentType {
+        let essence = match (from_content(start), from_name(name)) {
             // Many formats are archives or containers inside; the name says which.
             (Some("application/zip" | "video/mp4"), Some(named)) if !named.starts_with("text/") => named,
             (found, named) => found.or(named).unwrap_or(ContentType::OCTET_STREAM_ESSENCE),

@@ -1,7 +1,6 @@
 //! A message to compose, in which everything is parsed.
 
-use crate::{Address, ContentType, Domain, Timestamp};
-use bytes::Bytes;
+use crate::{Address, ContentType, Domain, Octets, Timestamp};
 use std::fmt;
 
 /// A message to compose. Its parts are of types that cannot carry a line break into a header.
@@ -105,6 +104,15 @@ pub enum DraftError {
     /// Neither text nor HTML.
     #[error("the message has no body; set Text, HTML or both")]
     MissingBody,
+    /// A file lies elsewhere and cannot be read: no fault of the user.
+    #[error("a file could not be read: {0}")]
+    Unreadable(std::io::ErrorKind),
+}
+
+impl From<std::io::Error> for DraftError {
+    fn from(error: std::io::Error) -> DraftError {
+        DraftError::Unreadable(error.kind())
+    }
 }
 
 /// A part of a draft, as its user knows it.
@@ -341,7 +349,7 @@ pub struct File {
     pub(crate) content_type: ContentType,
     /// Without angle brackets; empty when there is none.
     pub(crate) content_id: String,
-    pub(crate) data: Bytes,
+    pub(crate) data: Octets,
 }
 
 impl File {
@@ -349,14 +357,20 @@ impl File {
     /// content and the name. The content id may stand in angle brackets.
     ///
     /// # Errors
-    /// When the content type or id is malformed, or the name longer than 1,000 octets. A name may have control
-    /// characters: it is encoded.
-    pub fn new(name: &str, content_type: &str, content_id: &str, data: Bytes) -> Result<File, DraftError> {
+    /// When the content type or id is malformed, the name longer than 1,000 octets, or the content cannot be read. A
+    /// name may have control characters: it is encoded.
+    pub fn new(
+        name: &str,
+        content_type: &str,
+        content_id: &str,
+        data: impl Into<Octets>,
+    ) -> Result<File, DraftError> {
+        let data = data.into();
         if name.len() > MAX_FILE_NAME {
             return Err(DraftError::TooLong { field: Where::FileName, max: MAX_FILE_NAME });
         }
         let content_type = match content_type {
-            "" => ContentType::of_file(name, &data),
+            "" => ContentType::of_file(name, &data.start(ContentType::START)?),
             given if given.chars().any(char::is_control) => {
                 return Err(DraftError::ControlCharacter { field: Where::ContentType });
             }
@@ -377,7 +391,7 @@ impl File {
     }
 
     /// The content.
-    pub fn data(&self) -> &Bytes {
+    pub fn data(&self) -> &Octets {
         &self.data
     }
 }
@@ -388,7 +402,7 @@ impl fmt::Debug for File {
             .field("name", &self.name)
             .field("content_type", &self.content_type.essence())
             .field("content_id", &self.content_id)
-            .field("octets", &self.data.len())
+            .field("octets", &self.data.size())
             .finish()
     }
 }
@@ -421,6 +435,7 @@ fn checked(field: Where, text: &str, max: usize) -> Result<&str, DraftError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
 
     #[test]
     fn message_ids_are_checked() {

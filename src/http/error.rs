@@ -133,6 +133,15 @@ impl From<StoreError> for ApiError {
     }
 }
 
+impl From<mail::DraftError> for ApiError {
+    fn from(error: mail::DraftError) -> ApiError {
+        match error {
+            mail::DraftError::Unreadable(_) => ApiError::server(error),
+            error => ApiError::user(error),
+        }
+    }
+}
+
 /// Of a temporary file.
 impl From<io::Error> for ApiError {
     fn from(error: io::Error) -> ApiError {

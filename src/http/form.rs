@@ -1,19 +1,20 @@
 //! Forms, the one way into the webapi: `application/x-www-form-urlencoded` and `multipart/form-data`.
 //!
 //! While a form arrives, what exceeds a small threshold goes to one unnamed temporary file, however many parts
-//! there are. When it is complete, it is read back as a whole; how much all forms together may hold in memory
-//! then is bounded.
+//! there are. Files stay there until the message is composed, which reads them piece by piece; how much all that is
+//! composed at a time may hold in memory is bounded.
 
 use super::{
     body::Body,
     error::{ApiError, Code},
     memory::{Memory, Reserved},
-    spool::{Spool, Spools},
+    spool::{Spool, Spooled, Spools},
 };
 use actix_multipart::{Field, Multipart};
 use actix_web::{HttpRequest, http::header, web};
 use bytes::Bytes;
 use config::Limits;
+use mail::Octets;
 use serde::de::DeserializeOwned;
 use std::ops::Range;
 
@@ -22,7 +23,7 @@ const PARTS_MAX: usize = 1_000;
 /// Below this, parsing takes less than a handover to another thread.
 const PARSE_INLINE_MAX: usize = 256 * 1024;
 
-/// A form that arrived. What it holds in memory is one piece, which is free when request and files are gone.
+/// A form that arrived.
 #[derive(Debug)]
 pub(super) struct Form {
     /// The JSON of its field `request`.
@@ -42,7 +43,7 @@ pub(super) struct FormFile {
     pub(super) name: String,
     pub(super) content_type: String,
     pub(super) content_id: String,
-    pub(super) data: Bytes,
+    pub(super) data: Octets,
 }
 
 /// What a file is to its message.
@@ -138,10 +139,10 @@ impl FormReader {
         };
         let size = spool.len();
         let memory = self.memory.reserve(size).await?;
-        let bytes = spool.into_bytes().await?;
+        let spooled = spool.finish().await?;
         let (json, files) = match fields {
-            Some(fields) => fields.cut(&bytes),
-            None => (request_of_urlencoded(bytes).await?, Vec::new()),
+            Some(fields) => fields.cut(&spooled).await?,
+            None => (request_of_urlencoded(spooled.read(0..size).await?).await?, Vec::new()),
         };
         if json.is_empty() {
             return Err(ApiError::protocol("the field \"request\" is missing or empty"));
@@ -251,16 +252,17 @@ impl Fields {
             name: file_name.unwrap_or_default(),
             content_type: part_header(field, "content-type")?,
             content_id: part_header(field, "content-id")?,
-            data: Bytes::new(),
+            data: Bytes::new().into(),
         };
         self.files.push((file, range));
         Ok(())
     }
 
-    fn cut(self, bytes: &Bytes) -> (Bytes, Vec<FormFile>) {
-        let request = self.request.map(|range| bytes.slice(range)).unwrap_or_default();
-        let cut = |(file, range)| FormFile { data: bytes.slice(range), ..file };
-        (request, self.files.into_iter().map(cut).collect())
+    /// The JSON of the request, and the files.
+    async fn cut(self, spooled: &Spooled) -> Result<(Bytes, Vec<FormFile>), ApiError> {
+        let request = spooled.read(self.request.unwrap_or_default()).await?;
+        let cut = |(file, range)| FormFile { data: spooled.octets(range), ..file };
+        Ok((request, self.files.into_iter().map(cut).collect()))
     }
 }
 
@@ -374,6 +376,12 @@ mod tests {
         reader.read(&request, payload).await
     }
 
+    fn held(octets: &Octets) -> Vec<u8> {
+        let mut held = Vec::new();
+        octets.in_pieces(|piece| held.extend_from_slice(piece)).unwrap();
+        held
+    }
+
     const URLENCODED: &str = "application/x-www-form-urlencoded";
     const MULTIPART: &str = "multipart/form-data; boundary=b";
 
@@ -420,10 +428,12 @@ mod tests {
             let (reader, _dir) = reader(100_000, memory_max);
             let form = read(&reader, MULTIPART, body.clone()).await.unwrap();
             assert_eq!(form.request, "{\"a\": 1}");
+            let data: Vec<_> = form.files.iter().map(|file| held(&file.data)).collect();
             let files: Vec<_> = form
                 .files
                 .iter()
-                .map(|file| (file.kind, &*file.name, &*file.content_type, &*file.content_id, &file.data[..]))
+                .zip(&data)
+                .map(|(file, data)| (file.kind, &*file.name, &*file.content_type, &*file.content_id, &**data))
                 .collect();
             assert_eq!(
                 files,

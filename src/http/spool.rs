@@ -3,9 +3,12 @@
 use super::error::ApiError;
 use actix_web::web;
 use bytes::{Bytes, BytesMut};
+use mail::{Octets, Source};
 use std::{
     fs::File,
-    io::{self, Read, Seek, Write},
+    io::{self, Seek, Write},
+    ops::Range,
+    os::unix::fs::FileExt,
     path::PathBuf,
     sync::Arc,
 };
@@ -82,17 +85,67 @@ impl Spool {
         Ok(())
     }
 
-    /// All of it, read back.
-    pub(super) async fn into_bytes(self) -> Result<Bytes, ApiError> {
-        let Some(mut file) = self.file else { return Ok(self.buffer.freeze()) };
-        let size = self.in_file + self.buffer.len();
-        web::block(move || {
-            let mut bytes = Vec::with_capacity(size);
-            file.rewind()?;
-            file.read_to_end(&mut bytes)?;
-            bytes.extend_from_slice(&self.buffer);
-            Ok(bytes.into())
+    /// What has come, complete.
+    pub(super) async fn finish(mut self) -> Result<Spooled, ApiError> {
+        if self.file.is_some() && !self.buffer.is_empty() {
+            self.flush().await?;
+        }
+        Ok(match self.file {
+            None => Spooled::Held(self.buffer.freeze()),
+            Some(file) => Spooled::OnDisk(Arc::new(file)),
         })
-        .await?
+    }
+}
+
+/// Octets that have come and stay where they are.
+pub(super) enum Spooled {
+    Held(Bytes),
+    OnDisk(Arc<File>),
+}
+
+impl Spooled {
+    /// Those of a range.
+    pub(super) fn octets(&self, range: Range<usize>) -> Octets {
+        match self {
+            Spooled::Held(bytes) => bytes.slice(range).into(),
+            Spooled::OnDisk(file) => Octets::Elsewhere(Arc::new(FilePiece { file: file.clone(), range })),
+        }
+    }
+
+    /// Those of a range, read into memory.
+    pub(super) async fn read(&self, range: Range<usize>) -> Result<Bytes, ApiError> {
+        match self {
+            Spooled::Held(bytes) => Ok(bytes.slice(range)),
+            Spooled::OnDisk(file) => {
+                let piece = FilePiece { file: file.clone(), range };
+                web::block(move || {
+                    let mut bytes = vec![0; piece.size()];
+                    piece.read_at(0, &mut bytes)?;
+                    Ok(bytes.into())
+                })
+                .await?
+            }
+        }
+    }
+}
+
+/// A piece of a file.
+#[derive(Debug)]
+struct FilePiece {
+    file: Arc<File>,
+    range: Range<usize>,
+}
+
+impl Source for FilePiece {
+    fn size(&self) -> usize {
+        self.range.len()
+    }
+
+    fn read_at(&self, offset: usize, buffer: &mut [u8]) -> io::Result<()> {
+        // What stands behind it in the file is another piece.
+        if offset + buffer.len() > self.range.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.file.read_exact_at(buffer, (self.range.start + offset) as u64)
     }
 }

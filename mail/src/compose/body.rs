@@ -1,8 +1,10 @@
 //! Bodies of parts and their transfer encodings (RFC 2045, 6).
 
-use crate::{ContentType, draft::File};
+use super::scan::{Lines, MAX_LINE};
+use crate::{ContentType, Octets, draft::File};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use memchr::{memchr_iter, memchr2};
+use std::io;
 
 /// How the octets of a part go over the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,8 +15,6 @@ pub(super) enum Transfer {
     Base64,
 }
 
-/// RFC 5322, 2.1.1, without the line end.
-const MAX_LINE: usize = 998;
 /// Octets in a line of base64 (RFC 2045, 6.8), before and after encoding.
 const BASE64_LINE: (usize, usize) = (57, 76);
 /// RFC 2045, 6.7 (5).
@@ -34,21 +34,23 @@ impl Transfer {
     }
 
     /// Files are base64, so that they arrive octet for octet; but messages may not be (RFC 2046, 5.2.1).
-    pub(super) fn of_file(file: &File) -> Transfer {
-        let data = &*file.data;
-        if !is_message(&file.content_type) || data.contains(&0) || has_bare_cr(data) || !has_short_lines(data)
-        {
-            return Transfer::Base64;
+    pub(super) fn of_file(file: &File) -> io::Result<Transfer> {
+        if !is_message(&file.content_type) {
+            return Ok(Transfer::Base64);
         }
-        if data.is_ascii() { Transfer::SevenBit } else { Transfer::EightBit }
+        let mut lines = Lines::default();
+        file.data.in_pieces(|piece| lines.add(piece))?;
+        Ok(match (lines.are_lines(), lines.are_eight_bit()) {
+            (false, _) => Transfer::Base64,
+            (true, false) => Transfer::SevenBit,
+            (true, true) => Transfer::EightBit,
+        })
     }
 
-    /// The least octets that so many take.
-    pub(super) fn min_size(self, octets: usize) -> usize {
-        match self {
-            Transfer::SevenBit | Transfer::EightBit | Transfer::QuotedPrintable => octets,
-            Transfer::Base64 => octets.div_ceil(3) * 4,
-        }
+    /// The least octets that a file takes, known without a look at it.
+    pub(super) fn min_size(file: &File) -> usize {
+        let size = file.data.size();
+        if is_message(&file.content_type) { size } else { size.div_ceil(3) * 4 }
     }
 
     /// The type to declare for a file of type `given` that goes so. A type that must not be encoded, but has
@@ -63,6 +65,17 @@ impl Transfer {
 
     /// Writes Content-Transfer-Encoding, the empty line and the body.
     pub(super) fn write(self, body: &[u8], out: &mut Vec<u8>) {
+        self.write_header(out);
+        self.write_piece(body, out);
+    }
+
+    /// The same for octets that may lie elsewhere.
+    pub(super) fn write_file(self, octets: &Octets, out: &mut Vec<u8>) -> io::Result<()> {
+        self.write_header(out);
+        octets.in_pieces(|piece| self.write_piece(piece, out))
+    }
+
+    fn write_header(self, out: &mut Vec<u8>) {
         let name: &[u8] = match self {
             Transfer::SevenBit => b"7bit",
             Transfer::EightBit => b"8bit",
@@ -72,6 +85,10 @@ impl Transfer {
         out.extend_from_slice(b"Content-Transfer-Encoding: ");
         out.extend_from_slice(name);
         out.extend_from_slice(b"\r\n\r\n");
+    }
+
+    /// Writes the next piece of a body. Of text it is the only one; of base64, all but the last are whole lines.
+    fn write_piece(self, body: &[u8], out: &mut Vec<u8>) {
         match self {
             Transfer::SevenBit | Transfer::EightBit => write_lines(body, out),
             Transfer::QuotedPrintable => write_quoted_printable(body, out),
@@ -101,10 +118,6 @@ fn is_message(content_type: &ContentType) -> bool {
     content_type.kind() == "message" && !content_type.essence().starts_with("message/global")
 }
 
-fn has_bare_cr(data: &[u8]) -> bool {
-    memchr_iter(b'\r', data).any(|at| data.get(at + 1) != Some(&b'\n'))
-}
-
 fn has_short_lines(data: &[u8]) -> bool {
     let mut start = 0;
     for at in memchr_iter(b'\n', data) {
@@ -124,7 +137,9 @@ fn needs_quoting(b: u8) -> bool {
 fn write_lines(body: &[u8], out: &mut Vec<u8>) {
     let mut start = 0;
     for at in memchr_iter(b'\n', body) {
-        if at == 0 || body[at - 1] != b'\r' {
+        // What stands before the body ends in LF, and a piece may end within CRLF.
+        let before = if at == 0 { out.last() } else { body.get(at - 1) };
+        if before != Some(&b'\r') {
             out.extend_from_slice(&body[start..at]);
             out.extend_from_slice(b"\r\n");
             start = at + 1;
@@ -234,7 +249,7 @@ mod tests {
         ];
         for (given, data, transfer, essence) in rows {
             let file = File::new("x", given, "", bytes::Bytes::from_static(data)).unwrap();
-            assert_eq!(Transfer::of_file(&file), transfer, "{given}");
+            assert_eq!(Transfer::of_file(&file).unwrap(), transfer, "{given}");
             assert_eq!(transfer.essence(&file.content_type), essence, "{given}");
         }
         let mut out = Vec::new();

@@ -1,11 +1,15 @@
 //! Headers of a composed message.
 
-use super::body::Transfer;
-use crate::draft::{File, NameAddress};
+use super::{body::Transfer, scan::Utf8};
+use crate::{
+    Octets,
+    draft::{File, NameAddress},
+};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use mail_builder::headers::{
     Header, address::EmailAddress, content_type::ContentType as Parameterised, raw::Raw, text::Text,
 };
+use std::io;
 
 /// Lines should be no longer (RFC 5322, 2.1.1).
 const MAX_COLUMN: usize = 78;
@@ -75,7 +79,12 @@ pub(super) fn write_content_type(out: &mut Vec<u8>, essence: &str, parameters: &
 }
 
 /// Writes Content-Type, Content-Disposition and Content-ID of a file.
-pub(super) fn write_file_header(out: &mut Vec<u8>, file: &File, disposition: &str, transfer: Transfer) {
+pub(super) fn write_file_header(
+    out: &mut Vec<u8>,
+    file: &File,
+    disposition: &str,
+    transfer: Transfer,
+) -> io::Result<()> {
     let given = &file.content_type;
     let essence = transfer.essence(given);
     let mut parameters: Vec<(&str, &str)> = Vec::new();
@@ -83,7 +92,7 @@ pub(super) fn write_file_header(out: &mut Vec<u8>, file: &File, disposition: &st
     if essence == given.essence() {
         parameters.extend(given.parameters().filter(|(name, _)| *name != "name" || file.name.is_empty()));
         let has_charset = given.parameter("charset").is_some();
-        if given.kind() == "text" && !has_charset && std::str::from_utf8(&file.data).is_ok() {
+        if given.kind() == "text" && !has_charset && is_utf8(&file.data)? {
             parameters.push(("charset", "utf-8"));
         }
     }
@@ -104,6 +113,13 @@ pub(super) fn write_file_header(out: &mut Vec<u8>, file: &File, disposition: &st
         out.extend_from_slice(file.content_id.as_bytes());
         out.extend_from_slice(b">\r\n");
     }
+    Ok(())
+}
+
+fn is_utf8(octets: &Octets) -> io::Result<bool> {
+    let mut utf8 = Utf8::default();
+    octets.in_pieces(|piece| utf8.add(piece))?;
+    Ok(utf8.is_utf8())
 }
 
 /// The name for clients that know neither Content-Disposition nor RFC 2231: they expect encoded words in the

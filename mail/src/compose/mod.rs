@@ -2,12 +2,14 @@
 
 mod body;
 mod header;
+mod scan;
 
 use crate::draft::{Draft, DraftError, File, MAX_REFERENCES, MessageId, NameAddress};
 use body::{Transfer, crlf_lines};
 use bytes::Bytes;
 use header::{write_addresses, write_text};
 use mail_builder::headers::{Header, date::Date, message_id::MessageId as MessageIds};
+use std::io;
 
 /// A composed message: CRLF lines of at most 998 octets, ready for SMTP.
 #[derive(Clone)]
@@ -57,7 +59,7 @@ impl Draft {
     /// Composes the message. Bcc is left out.
     ///
     /// # Errors
-    /// When there is neither text nor HTML, or there are more references than a header can bear.
+    /// When there is neither text nor HTML, there are more references than a header can bear, or a file cannot be read.
     pub fn compose(&self) -> Result<Composed, DraftError> {
         if self.references.len() > MAX_REFERENCES {
             return Err(DraftError::References);
@@ -67,7 +69,7 @@ impl Draft {
         let mut out = Vec::with_capacity(ROOM + self.estimated_size());
         out.resize(ROOM, 0);
         self.write_header(&mut out, smtputf8);
-        let eight_bit = root.write(&mut out);
+        let eight_bit = root.write(&mut out)?;
         Ok(Composed { octets: out, eight_bit: eight_bit || smtputf8, smtputf8 })
     }
 
@@ -80,7 +82,7 @@ impl Draft {
     /// The message has no less octets than this, which is known before it is composed.
     pub fn min_size(&self) -> usize {
         let texts = [&self.text, &self.html].into_iter().flatten().map(String::len);
-        let files = self.files().map(|file| Transfer::of_file(file).min_size(file.data.len()));
+        let files = self.files().map(Transfer::min_size);
         texts.sum::<usize>() + files.sum::<usize>()
     }
 
@@ -90,7 +92,7 @@ impl Draft {
 
     fn estimated_size(&self) -> usize {
         let texts = [&self.text, &self.html].into_iter().flatten().map(|text| text.len() + text.len() / 8);
-        let files = self.files().map(|file| file.data.len() / 57 * 78 + 600);
+        let files = self.files().map(|file| file.data.size() / 57 * 78 + 600);
         let mailboxes = 1 + self.to.len() + self.cc.len() + self.reply_to.len();
         2_048 + texts.sum::<usize>() + files.sum::<usize>() + mailboxes * 100
     }
@@ -173,20 +175,20 @@ impl<'a> Part<'a> {
     }
 
     /// Writes header and body of the part; true when octets above 127 are in it.
-    fn write(&self, out: &mut Vec<u8>) -> bool {
+    fn write(&self, out: &mut Vec<u8>) -> io::Result<bool> {
         match self {
             Part::Text(essence, text) => {
                 header::write_content_type(out, essence, &[("charset", "utf-8")]);
                 let text = crlf_lines(text);
                 let transfer = Transfer::of_text(&text);
                 transfer.write(text.as_bytes(), out);
-                false
+                Ok(false)
             }
             Part::File(file, disposition) => {
-                let transfer = Transfer::of_file(file);
-                header::write_file_header(out, file, disposition, transfer);
-                transfer.write(&file.data, out);
-                transfer == Transfer::EightBit
+                let transfer = Transfer::of_file(file)?;
+                header::write_file_header(out, file, disposition, transfer)?;
+                transfer.write_file(&file.data, out)?;
+                Ok(transfer == Transfer::EightBit)
             }
             Part::Multipart(essence, children) => {
                 let boundary = boundary();
@@ -199,12 +201,12 @@ impl<'a> Part<'a> {
                     out.extend_from_slice(b"\r\n--");
                     out.extend_from_slice(boundary.as_bytes());
                     out.extend_from_slice(b"\r\n");
-                    eight_bit |= child.write(out);
+                    eight_bit |= child.write(out)?;
                 }
                 out.extend_from_slice(b"\r\n--");
                 out.extend_from_slice(boundary.as_bytes());
                 out.extend_from_slice(b"--\r\n");
-                eight_bit
+                Ok(eight_bit)
             }
         }
     }

@@ -1,11 +1,13 @@
 use super::*;
 use crate::{
-    Address, Timestamp,
+    Address, Octets, Timestamp,
     draft::{HeaderName, HeaderText, Where},
+    octets::tests::{Shelf, elsewhere},
     read::{self, NameAddressText, ReadMessage},
 };
 use bytes::Bytes;
 use proptest::prelude::*;
+use std::sync::Arc;
 
 fn mailbox(name: &str, address: &str) -> NameAddress {
     NameAddress::new(name, Address::parse(address).unwrap()).unwrap()
@@ -43,6 +45,41 @@ fn read_back(draft: &Draft) -> ReadMessage {
     check_lines(composed.content());
     assert_eq!(composed.eight_bit, !composed.content().is_ascii());
     read::read(composed.content())
+}
+
+#[test]
+fn where_the_octets_of_a_file_lie_makes_no_difference() {
+    let message = "Subject: ä\r\n\r\n".to_owned() + &"a line\r\n".repeat(20_000);
+    let rows = [
+        ("", vec![7; 200_000]),
+        ("text/plain", "ü".repeat(100_000).into_bytes()),
+        ("text/plain", vec![0xe4; 100_000]),
+        ("message/rfc822", message.clone().into_bytes()),
+        ("message/rfc822", message.replace("\r\n", "\n").into_bytes()),
+        ("message/rfc822", message.replace("\r\n", "\r\r\n").into_bytes()),
+        ("", b"%PDF-1.7".to_vec()),
+        ("", Vec::new()),
+    ];
+    for (content_type, octets) in rows {
+        let composed = |data: Octets| {
+            let attached = File::new("a", content_type, "", data).unwrap();
+            let composed = Draft { attached_files: vec![attached], ..draft() }.compose().unwrap();
+            let boundary = composed.content().windows(36).find(|octets| octets.starts_with(b"--=_")).unwrap();
+            let boundary = String::from_utf8(boundary[2..].to_vec()).unwrap();
+            let content = String::from_utf8_lossy(composed.content()).replace(&boundary, "boundary");
+            (content, composed.eight_bit)
+        };
+        let held = composed(Bytes::from(octets.clone()).into());
+        assert!(held == composed(elsewhere(octets)), "{content_type}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_no_message() {
+    let shelf = Octets::Elsewhere(Arc::new(Shelf { octets: vec![1; 100_000], readable: 90_000 }));
+    let attached = File::new("a", "", "", shelf).unwrap();
+    let error = Draft { attached_files: vec![attached], ..draft() }.compose().unwrap_err();
+    assert!(matches!(error, DraftError::Unreadable(_)), "{error}");
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub(super) struct Prepared {
 pub(super) fn prepare(store: &Store, draft: Draft, preparation: Preparation) -> Result<Prepared, ApiError> {
     let size_max = preparation.size_max;
     check_size(draft.min_size(), size_max)?;
-    let composed = draft.compose().map_err(ApiError::user)?;
+    let composed = draft.compose()?;
     // Before signing, which is of no use for a message that is too large.
     check_size(composed.content().len(), size_max)?;
     let bcc = bcc_header(&draft.bcc);

@@ -169,14 +169,14 @@ fn headers(headers: Vec<(String, String)>) -> Result<Vec<(HeaderName, HeaderText
 fn from_json(files: Vec<JsonFile>) -> Result<Vec<File>, ApiError> {
     let parse = |file: JsonFile| {
         let data = file.data.0.ok_or_else(|| ApiError::user("the Data of a file is not base64"))?;
-        File::new(&file.name, &file.content_type, &file.content_id, data).map_err(ApiError::user)
+        Ok(File::new(&file.name, &file.content_type, &file.content_id, data)?)
     };
     files.into_iter().map(parse).collect()
 }
 
 fn add_files(draft: &mut Draft, files: Vec<FormFile>) -> Result<(), ApiError> {
     for FormFile { kind, name, content_type, content_id, data } in files {
-        let file = File::new(&name, &content_type, &content_id, data).map_err(ApiError::user)?;
+        let file = File::new(&name, &content_type, &content_id, data)?;
         match kind {
             FileKind::Alternative => draft.alternative_files.push(file),
             FileKind::Inline => draft.inline_files.push(file),
