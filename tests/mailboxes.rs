@@ -88,6 +88,9 @@ async fn flags_and_mailboxes_change_as_told_and_stay_after_a_restart() {
     }
     let many: Vec<_> = (0..101).map(|number| format!("k{number}")).collect();
     assert_eq!(code(&server, "MessageFlagsAdd", flags(json!(many))).await, "user");
+    for method in ["MessageFlagsAdd", "MessageFlagsRemove"] {
+        assert_eq!(code(&server, method, flags(json!(vec!["x"; 1_001]))).await, "user", "{method}");
+    }
 
     for name in ["Inbox", "Archive", "Trash", "Drafts", "Junk", "Sent"] {
         let request = json!({"MsgID": 1, "DestMailboxName": name});

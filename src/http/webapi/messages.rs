@@ -384,49 +384,6 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_message_is_flagged_moved_and_deleted() {
-        let server = TestServer::start().await;
-        let id = arrived(&server).await;
-        let meta = async || server.call("MessageGet", json!({"MsgID": id})).await.json()["Meta"].clone();
-        let done = async |method: &str, request| {
-            assert_eq!(server.call(method, request).await.json(), json!({}), "{method}");
-        };
-        for _ in 0..2 {
-            done("MessageFlagsAdd", json!({"MsgID": id, "Flags": ["\\Seen", "Todo", "$Junk"]})).await;
-            assert_eq!(meta().await["Flags"], json!(["$junk", "\\seen", "todo"]));
-        }
-        for _ in 0..2 {
-            done("MessageFlagsRemove", json!({"MsgID": id, "Flags": ["todo", "\\SEEN"]})).await;
-            assert_eq!(meta().await["Flags"], json!(["$junk"]));
-        }
-        done("MessageFlagsAdd", json!({"MsgID": id})).await;
-        for method in ["MessageFlagsAdd", "MessageFlagsRemove"] {
-            for flags in [json!(["\\recent"]), json!(["a b"]), json!([""]), json!(vec!["x"; 1001])] {
-                let answer = server.call(method, json!({"MsgID": id, "Flags": flags})).await;
-                assert_eq!(answer.error(), (400, "user".into()), "{method} {flags}");
-            }
-        }
-        let many: Vec<_> = (0..101).map(|number| format!("k{number}")).collect();
-        let answer = server.call("MessageFlagsAdd", json!({"MsgID": id, "Flags": many})).await;
-        assert_eq!(answer.error(), (400, "user".into()));
-        assert_eq!(meta().await["Flags"], json!(["$junk"]));
-
-        done("MessageMove", json!({"MsgID": id, "DestMailboxName": "Trash"})).await;
-        assert_eq!(meta().await["MailboxName"], "Trash");
-        for name in [json!("Trash"), json!("Nowhere"), json!(""), json!(null)] {
-            let answer = server.call("MessageMove", json!({"MsgID": id, "DestMailboxName": name})).await;
-            assert_eq!(answer.error(), (400, "user".into()), "{name}");
-        }
-
-        done("MessageDelete", json!({"MsgID": id})).await;
-        assert_eq!(
-            server.call("MessageDelete", json!({"MsgID": id})).await.error(),
-            (400, "messageNotFound".into())
-        );
-        assert_eq!(server.app.handles.store.read(|view| view.totals()).unwrap().mailbox_messages, 0);
-    }
-
-    #[actix_web::test]
     async fn other_peoples_messages_are_not_found() {
         let server = TestServer::start().await;
         let id = arrived(&server).await;
