@@ -34,3 +34,10 @@ pub enum Mode {
     /// a failure get it, and failed logins are limited by the minute only.
     Local,
 }
+
+/// The account of a developer's server.
+pub(crate) const LOCAL_ACCOUNT: &str = "rider";
+/// Its address and login.
+pub(crate) const LOCAL_ADDRESS: &str = "rider@localhost";
+/// Its password, which everybody knows who can reach such a server.
+pub(crate) const LOCAL_PASSWORD: &str = "postrider";

@@ -1,7 +1,7 @@
 //! `postrider localserve`: a complete server for developing against. No configuration, no root, no network.
 
 use crate::{
-    app::Mode,
+    app::{LOCAL_ACCOUNT, LOCAL_ADDRESS, LOCAL_PASSWORD, Mode},
     password,
     server::{self, HttpSocket, Server},
 };
@@ -24,11 +24,6 @@ use store::{
 
 const HTTP_PORT: u16 = 1080;
 const SMTP_PORT: u16 = 1025;
-
-const ACCOUNT: &str = "rider";
-/// With which everybody logs in to a developer's server.
-pub(crate) const ADDRESS: &str = "rider@localhost";
-pub(crate) const PASSWORD: &str = "postrider";
 
 /// What the command line says.
 #[derive(Args, Debug)]
@@ -109,7 +104,7 @@ fn settings(args: &LocalserveArgs) -> Settings {
 /// Makes the domain and the account at the first start, and sets the webhooks at every one.
 fn prepare_account(store: &Store, writer: &mut Writer, args: &LocalserveArgs) -> anyhow::Result<()> {
     let directory = store.directory();
-    let present = directory.accounts().find(|account| account.record.name == ACCOUNT);
+    let present = directory.accounts().find(|account| account.record.name == LOCAL_ACCOUNT);
     let mut account = match present {
         Some(present) => present.record.clone(),
         None => new_account()?,
@@ -141,12 +136,12 @@ fn new_domain() -> anyhow::Result<DomainRecord> {
 }
 
 fn new_account() -> anyhow::Result<AccountRecord> {
-    let address = Address::parse(ADDRESS)?;
+    let address = Address::parse(LOCAL_ADDRESS)?;
     let keep = Duration::from_secs(72 * 3600);
     Ok(AccountRecord {
-        name: ACCOUNT.into(),
+        name: LOCAL_ACCOUNT.into(),
         full_name: "Rider".into(),
-        password_hash: password::hash_password(PASSWORD)?,
+        password_hash: password::hash_password(LOCAL_PASSWORD)?,
         addresses: vec![AddressPattern::Address(address.clone())],
         from_id_login_addresses: vec![address],
         keep_retired_messages: keep,
@@ -170,7 +165,7 @@ fn greet(server: &Server, http: SocketAddr, smtp: SocketAddr, args: &LocalserveA
     println!("  webapi      http://{http}/webapi/v0/");
     println!("  metrics     http://{http}/metrics");
     println!("  SMTP in     {smtp}");
-    println!("  account     {ADDRESS}, password {PASSWORD}");
+    println!("  account     {LOCAL_ADDRESS}, password {LOCAL_PASSWORD}");
     println!("  data        {data}");
     let directory = server.app().handles.store.directory();
     for domain in directory.domains() {
@@ -193,7 +188,7 @@ fn greet(server: &Server, http: SocketAddr, smtp: SocketAddr, args: &LocalserveA
         None => println!("Mail to any address arrives in the rider's Inbox. Try:"),
     }
     println!();
-    println!("  curl --user {ADDRESS}:{PASSWORD} \\");
+    println!("  curl --user {LOCAL_ADDRESS}:{LOCAL_PASSWORD} \\");
     println!(
         "    --data-urlencode request='{{\"To\":[{{\"Address\":\"friend@remote.example\"}}],\"Subject\":\"hello\",\"Text\":\"hi ☺\"}}' \\"
     );

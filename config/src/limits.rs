@@ -11,11 +11,11 @@ use std::time::Duration;
 pub struct Limits {
     /// Bytes of a message.
     pub message_size_max: u64,
-    /// Bytes of an HTTP request as a whole.
+    /// Bytes of an HTTP request as a whole, and of what large requests and messages may hold in memory together.
     pub request_size_max: u64,
     /// Recipients of one message.
     pub recipients_max: usize,
-    /// Bytes of one uploaded file that are held in memory; at most `request_size_max`.
+    /// Bytes of a request that are held in memory while it arrives; at most `request_size_max`.
     pub upload_memory_max: u64,
     /// Connections to each HTTP listener at once.
     pub http_connections_max: usize,

@@ -6,7 +6,7 @@ use super::{
     simulated::{self, Simulated},
     trace::Trace,
 };
-use crate::app::{App, Mode};
+use crate::app::{App, LOCAL_ACCOUNT, Mode};
 use actors::WriteError;
 use bytes::Bytes;
 use mail::{AccountId, Address, FromId, Localpart, ReversePath};
@@ -14,8 +14,6 @@ use smtp::{MailCommand, Peer, RcptCommand, Reply};
 use std::{fmt::Write as _, net::IpAddr, sync::Arc};
 use store::{Arrival, ArrivalRecipient, Directory, DirectoryAccount, Refusal, StoreError};
 
-/// The account that gets all mail of a developer's server.
-const RIDER: &str = "rider";
 /// A larger message is read on a thread that may block.
 const READ_AT_ONCE_MAX: usize = 256 * 1024;
 
@@ -263,7 +261,7 @@ fn account<'d>(directory: &'d Directory, address: &Address) -> Result<&'d Direct
 
 /// The account of a developer's server.
 fn rider(directory: &Directory) -> Result<&DirectoryAccount, Answer> {
-    match directory.accounts().find(|account| account.record.name == RIDER) {
+    match directory.accounts().find(|account| account.record.name == LOCAL_ACCOUNT) {
         Some(account) if account.record.disabled => Err(say(550, 2, 1, "Mailbox disabled")),
         Some(account) => Ok(account),
         None => Err(say(451, 3, 0, "The account rider is missing")),

@@ -11,9 +11,8 @@ use super::{
     schema::codes,
 };
 use crate::{
-    app::Mode,
+    app::{LOCAL_ADDRESS, LOCAL_PASSWORD, Mode},
     http::Http,
-    localserve::{ADDRESS, PASSWORD},
 };
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use fields::{fields, prose};
@@ -123,7 +122,7 @@ fn form(method: &ApiMethod, mode: Mode) -> Markup {
 /// A login to fill in: everybody who can reach a developer's server knows it.
 fn login(mode: Mode) -> Option<(&'static str, &'static str)> {
     match mode {
-        Mode::Local => Some((ADDRESS, PASSWORD)),
+        Mode::Local => Some((LOCAL_ADDRESS, LOCAL_PASSWORD)),
         Mode::Serve => None,
     }
 }
@@ -207,7 +206,7 @@ mod tests {
     async fn the_login_is_filled_in_only_on_a_developers_server() {
         for (mode, filled_in) in [(Mode::Local, true), (Mode::Serve, false)] {
             let form = form(&METHODS[0], mode).into_string();
-            assert_eq!(form.contains(PASSWORD), filled_in, "{mode:?}");
+            assert_eq!(form.contains(LOCAL_PASSWORD), filled_in, "{mode:?}");
         }
     }
 }

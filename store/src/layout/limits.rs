@@ -30,12 +30,13 @@ pub(super) struct OldAccount {
 }
 
 pub(super) fn step(txn: &mut RwTxn<'_>, tables: &Tables) -> Result<(), StoreError> {
-    let damaged = |_| StoreError::Damaged { table: tables.accounts.raw().name };
+    let damaged = || StoreError::Damaged { table: tables.accounts.raw().name };
     let mut accounts = Vec::new();
     for entry in tables.accounts.raw().db.iter(txn)? {
         let (key, value) = entry?;
-        let id = AccountId::decode(key).ok_or(StoreError::Damaged { table: tables.accounts.raw().name })?;
-        accounts.push((id, postcard::from_bytes::<OldAccount>(value).map_err(damaged)?));
+        let id = AccountId::decode(key).ok_or_else(damaged)?;
+        let account: OldAccount = postcard::from_bytes(value).map_err(|_| damaged())?;
+        accounts.push((id, account));
     }
     for (id, account) in accounts {
         tables.accounts.put(txn, &id, &without_limits(account))?;
