@@ -19,6 +19,7 @@ mod layout;
 mod mailboxes;
 mod queue;
 pub mod records;
+mod removal;
 mod suppressions;
 mod tables;
 #[cfg(test)]
