@@ -13,6 +13,7 @@ mod env;
 mod error;
 mod events;
 mod expiry;
+mod hold_rules;
 mod hooks;
 mod keys;
 mod layout;
@@ -20,6 +21,8 @@ mod mailboxes;
 mod queue;
 pub mod records;
 mod removal;
+mod report;
+mod sts;
 mod suppressions;
 mod tables;
 #[cfg(test)]

@@ -35,6 +35,12 @@ impl Txn<'_> {
         self.remove_of(&tables.events, id)?;
         self.remove_of(&tables.sent, id)?;
         self.remove_of(&tables.known_recipients, id)?;
+        for (key, rule) in tables.hold_rules.from(&self.rw, Bound::Unbounded, usize::MAX)? {
+            if rule.account == Some(id) {
+                tables.hold_rules.delete(&mut self.rw, &key)?;
+            }
+        }
+        self.hold_rules = None;
         // Counts of this transaction are not to be written again at its end.
         self.usages.remove(&id);
         tables.usage.delete(&mut self.rw, &id)?;
