@@ -5,6 +5,7 @@
 //! [`Settings::load`] and [`environment`].
 
 mod delivery;
+mod directory;
 mod dns;
 mod duration;
 mod error;
@@ -27,6 +28,9 @@ mod user_dirs;
 mod webhooks;
 
 pub use delivery::Delivery;
+pub use directory::{
+    AccountEntry, AddressEntry, DirectoryFile, DkimEntry, DomainEntry, Located, PasswordEntry, WebhookEntry,
+};
 pub use dns::Dns;
 pub use duration::{InvalidPeriod, Period};
 pub use error::{ConfigError, ConfigErrors, Origin};
