@@ -5,8 +5,11 @@ use config::Dns;
 use hickory_resolver::{
     TokioResolver,
     config::{NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts},
-    net::runtime::TokioRuntimeProvider,
-    proto::rr::{Name, RData, RecordType},
+    net::{DnsError, NetError, runtime::TokioRuntimeProvider},
+    proto::{
+        op::ResponseCode,
+        rr::{Name, RData, RecordType},
+    },
     system_conf,
 };
 use std::{
@@ -57,7 +60,10 @@ impl Lookups {
                 let values = found.answers().iter().filter_map(|record| shown(&record.data));
                 Ok(values.take(VALUES_MAX).collect())
             }
-            Err(error) if error.is_nx_domain() || error.is_no_records_found() => Ok(Vec::new()),
+            Err(NetError::Dns(DnsError::NoRecordsFound(none))) => match none.response_code {
+                ResponseCode::NoError | ResponseCode::NXDomain => Ok(Vec::new()),
+                code => Err(format!("the name servers answer \"{code}\"")),
+            },
             Err(error) => Err(error.to_string()),
         }
     }
