@@ -176,7 +176,7 @@ fn was_stale(result: &TransactionResult) -> bool {
 
 fn health(result: &TransactionResult) -> Health {
     let strained = |recipient: &RecipientResult| match recipient {
-        RecipientResult::Accepted(_) => false,
+        RecipientResult::Accepted(_) | RecipientResult::TooMany { .. } => false,
         RecipientResult::Refused { reply, .. } => reply.is_transient(),
         RecipientResult::Failed(failure) => {
             matches!(failure, Failure::TimedOut { .. } | Failure::Closed { .. } | Failure::Protocol { .. })
@@ -190,6 +190,10 @@ fn attempt_result(result: RecipientResult) -> AttemptResult {
     match result {
         RecipientResult::Accepted(reply) => AttemptResult::Delivered(answer(&reply)),
         RecipientResult::Refused { reply, .. } => AttemptResult::Refused(answer(&reply)),
+        RecipientResult::TooMany { .. } => AttemptResult::Failed {
+            error: "the server takes no more recipients at a time".into(),
+            permanent: false,
+        },
         RecipientResult::Failed(failure) => {
             AttemptResult::Failed { permanent: is_permanent(&failure), error: failure.to_string() }
         }

@@ -3,7 +3,7 @@
 mod attempt;
 mod connection;
 mod dial;
-
+mod login;
 mod plan;
 mod route;
 
