@@ -1,6 +1,8 @@
 //! How the world gets in: listeners, command line, start and stop.
 
 pub mod app;
+pub mod cli;
+pub mod control;
 pub mod http;
 pub mod limiter;
 pub mod localserve;

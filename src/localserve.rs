@@ -2,8 +2,9 @@
 
 use crate::{
     app::{LOCAL_ACCOUNT, LOCAL_ADDRESS, LOCAL_PASSWORD, Mode},
+    control::ControlSocket,
     password,
-    server::{self, HttpSocket, Server},
+    server::{self, HttpSocket, Server, Sockets},
 };
 use actors::Router;
 use anyhow::Context;
@@ -61,14 +62,18 @@ pub async fn run(args: LocalserveArgs) -> anyhow::Result<()> {
     let (store, mut writer) = server::open_store(&settings)?;
     prepare_account(&store, &mut writer, &args).context("preparing the account")?;
 
+    let control = ControlSocket::bind(&settings.data_dir)?;
     let http = server::bind(args.address(HTTP_PORT), "HTTP")?;
     let smtp = server::bind(args.address(SMTP_PORT), "SMTP")?;
     let (http_address, smtp_address) = (http.local_addr()?, smtp.local_addr()?);
     let router = Router::relay("localhost", args.deliver_to.unwrap_or_else(|| reachable(smtp_address)));
     let services = BTreeSet::from([Service::Webapi, Service::Metrics]);
-    let sockets = vec![HttpSocket { listener: http, services, trusted_proxies: Vec::new() }];
-    let server =
-        Server::start((store, writer), settings, hostname, Mode::Local, router, sockets, vec![smtp])?;
+    let sockets = Sockets {
+        http: vec![HttpSocket { listener: http, services, trusted_proxies: Vec::new() }],
+        smtp: vec![smtp],
+        control: Some(control),
+    };
+    let server = Server::start((store, writer), settings, hostname, Mode::Local, router, sockets)?;
 
     greet(&server, reachable(http_address), reachable(smtp_address), &args);
     crate::signals::stop_requested(&server).await?;
@@ -82,11 +87,15 @@ impl LocalserveArgs {
     }
 }
 
+/// Where a developer's server keeps its data unless told otherwise.
+pub fn local_data_dir() -> PathBuf {
+    config::user_data_dir("postrider").join("localserve")
+}
+
 /// The defaults, but for what makes no sense on a developer's machine.
 fn settings(args: &LocalserveArgs) -> Settings {
     let mut settings = Settings::defaults();
-    settings.data_dir =
-        args.dir.clone().unwrap_or_else(|| config::user_data_dir("postrider").join("localserve"));
+    settings.data_dir = args.dir.clone().unwrap_or_else(|| local_data_dir());
     settings.webhooks.allow_networks =
         ["127.0.0.0/8", "::1"].map(|network| network.parse().expect("loopback is a network")).to_vec();
     // Nobody wants to wait ten minutes to see what a timeout does.

@@ -2,6 +2,7 @@
 
 use crate::{
     app::{App, Mode},
+    control::{self, ControlSocket},
     http,
     limiter::LoginLimiter,
     smtp_in::{self, SmtpServer},
@@ -34,11 +35,25 @@ pub struct HttpSocket {
     pub trusted_proxies: Vec<Network>,
 }
 
+/// Where a server is reached: sockets that are bound already.
+#[derive(Default)]
+pub struct Sockets {
+    /// For HTTP.
+    pub http: Vec<HttpSocket>,
+    /// For incoming SMTP.
+    pub smtp: Vec<TcpListener>,
+    /// For the operator's commands.
+    pub control: Option<ControlSocket>,
+}
+
 /// A server that runs.
 pub struct Server {
     app: Arc<App>,
+    /// HTTP and the control socket.
     http: Vec<ServerHandle>,
     smtp: SmtpServer,
+    /// Its file goes when the server is gone.
+    _control: Option<ControlSocket>,
 }
 
 impl Server {
@@ -52,8 +67,7 @@ impl Server {
         hostname: Domain,
         mode: Mode,
         router: Router,
-        http: Vec<HttpSocket>,
-        smtp: Vec<TcpListener>,
+        sockets: Sockets,
     ) -> anyhow::Result<Server> {
         let registry = Registry::new();
         let metrics = Metrics::register(&registry)?;
@@ -67,19 +81,20 @@ impl Server {
         let app = Arc::new(App { handles, settings, hostname, mode, login_limiter, registry, metrics });
         let edge = http::Http::new(app.clone()).context("serving HTTP")?;
         let workers = http_workers();
-        let http = http
+        let Sockets { http, smtp, control } = sockets;
+        let mut http = http
             .into_iter()
             .map(|socket| {
                 let HttpSocket { listener, services, trusted_proxies } = socket;
-                let server = http::serve(&edge, listener, services, trusted_proxies, workers)?;
-                let handle = server.handle();
-                actix_rt::spawn(server);
-                Ok(handle)
+                Ok(spawn(http::serve(&edge, listener, services, trusted_proxies, workers)?))
             })
-            .collect::<std::io::Result<_>>()
+            .collect::<std::io::Result<Vec<_>>>()
             .context("serving HTTP")?;
+        if let Some(socket) = &control {
+            http.push(spawn(control::serve(app.clone(), socket).context("serving the control socket")?));
+        }
         let smtp = smtp_in::serve_all(app.clone(), smtp).context("serving SMTP")?;
-        Ok(Server { app, http, smtp })
+        Ok(Server { app, http, smtp, _control: control })
     }
 
     /// What the listeners share.
@@ -129,6 +144,12 @@ pub fn bind(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
     })?;
     listener.set_nonblocking(true)?;
     Ok(listener)
+}
+
+fn spawn(server: actix_web::dev::Server) -> ServerHandle {
+    let handle = server.handle();
+    actix_rt::spawn(server);
+    handle
 }
 
 fn actor_options(

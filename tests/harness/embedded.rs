@@ -6,7 +6,7 @@ use config::{Network, Service, Settings};
 use postrider::{
     app::{App, Mode},
     password::hash_password,
-    server::{self, HttpSocket, Server},
+    server::{self, HttpSocket, Server, Sockets},
 };
 use std::{
     collections::BTreeSet,
@@ -139,8 +139,11 @@ impl EmbeddedBuilder {
             "mail.example".parse()?,
             Mode::Serve,
             Router::relay("localhost", next_hop),
-            vec![HttpSocket { listener: http, services, trusted_proxies: self.trusted_proxies }],
-            vec![smtp],
+            Sockets {
+                http: vec![HttpSocket { listener: http, services, trusted_proxies: self.trusted_proxies }],
+                smtp: vec![smtp],
+                ..Sockets::default()
+            },
         )?;
         Ok((server, address))
     }
