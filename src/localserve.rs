@@ -141,6 +141,7 @@ fn new_domain() -> anyhow::Result<DomainRecord> {
         catchall_separator: '+',
         disabled: false,
         dkim: vec![DkimKeyRecord { selector: "localserve".into(), pkcs8: DkimKey::generate_ed25519()? }],
+        routes: Vec::new(),
     })
 }
 
@@ -164,6 +165,7 @@ fn new_account() -> anyhow::Result<AccountRecord> {
         incoming_webhook: None,
         webhook_secret: rand::random::<[u8; 24]>().to_vec(),
         created: actors::Clock::system().now(),
+        routes: Vec::new(),
     })
 }
 

@@ -1,10 +1,10 @@
 //! `[[destinations]]`: what some destinations get at most.
 
 use crate::{
-    DomainPattern, Transport,
+    Transport,
     source::{Section, domain_pattern, number, text},
 };
-use mail::Domain;
+use mail::{Domain, DomainPattern};
 
 /// What some destinations get at most.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,9 @@ mod address;
 mod base_address;
 mod compose;
 mod content_type;
+mod domain_pattern;
 mod draft;
+mod dsn_request;
 mod enhanced_code;
 mod fields;
 mod flag;
@@ -12,6 +14,7 @@ mod from_id;
 mod ids;
 mod octets;
 pub mod read;
+mod route;
 mod sign;
 mod time;
 mod verdict;
@@ -20,15 +23,18 @@ pub use address::{Address, AddressError, Domain, Localpart, ReversePath, address
 pub use base_address::BaseAddress;
 pub use compose::{Composed, bcc_header};
 pub use content_type::{ContentType, ContentTypeError};
+pub use domain_pattern::{DomainPattern, DomainPatternError};
 pub use draft::{
     Draft, DraftError, File, HeaderName, HeaderText, MAX_REFERENCES, MessageId, MessageIdError, NameAddress,
     Where,
 };
+pub use dsn_request::{DsnNotify, DsnRequest, DsnReturn};
 pub use enhanced_code::{EnhancedCode, EnhancedCodeError};
 pub use flag::{Flag, FlagError};
 pub use from_id::{FromId, FromIdError};
 pub use ids::*;
 pub use octets::{Octets, Source};
+pub use route::Route;
 pub use sign::{DkimKey, DkimKeyError, DkimSigner, SignError};
 pub use time::Timestamp;
 pub use verdict::{Permanence, Scope, Verdict};

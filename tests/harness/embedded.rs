@@ -29,6 +29,7 @@ pub(crate) fn domain(name: &str) -> DomainRecord {
         catchall_separator: '+',
         disabled: false,
         dkim: Vec::new(),
+        routes: Vec::new(),
     }
 }
 
@@ -53,6 +54,7 @@ pub(crate) fn account(name: &str) -> AccountRecord {
         incoming_webhook: None,
         webhook_secret: vec![0; 24],
         created: actors::Clock::system().now(),
+        routes: Vec::new(),
     }
 }
 
