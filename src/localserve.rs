@@ -95,7 +95,7 @@ pub fn local_data_dir() -> PathBuf {
 /// The defaults, but for what makes no sense on a developer's machine.
 fn settings(args: &LocalserveArgs) -> Settings {
     let mut settings = Settings::defaults();
-    settings.data_dir = args.dir.clone().unwrap_or_else(|| local_data_dir());
+    settings.data_dir = args.dir.clone().unwrap_or_else(local_data_dir);
     settings.webhooks.allow_networks =
         ["127.0.0.0/8", "::1"].map(|network| network.parse().expect("loopback is a network")).to_vec();
     // Nobody wants to wait ten minutes to see what a timeout does.

@@ -42,7 +42,8 @@ impl DestinationLimits {
         };
         let named = !limits.domains.is_empty() || !limits.transports.is_empty();
         section.check("domains", named, "or `transports` must say which destinations are meant");
-        let exist = limits.transports.iter().all(|name| known.iter().any(|transport| transport.name == *name));
+        let exist =
+            limits.transports.iter().all(|name| known.iter().any(|transport| transport.name == *name));
         section.check("transports", exist || !complete, "must be names of [[transports]]");
         Some(limits)
     }
