@@ -5,11 +5,16 @@ pub mod cli;
 pub mod control;
 pub mod http;
 pub mod limiter;
+pub mod listen;
 pub mod localserve;
 pub mod logging;
+pub mod open_files;
 pub mod password;
+pub mod serve;
 pub mod server;
 pub mod signals;
 pub mod smtp_in;
+pub mod systemd;
 #[cfg(test)]
 mod testing;
+pub mod tls;

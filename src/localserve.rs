@@ -3,8 +3,10 @@
 use crate::{
     app::{LOCAL_ACCOUNT, LOCAL_ADDRESS, LOCAL_PASSWORD, Mode},
     control::ControlSocket,
+    listen::Binder,
     password,
     server::{self, HttpSocket, Server, Sockets},
+    signals::StopSignals,
 };
 use actors::Router;
 use anyhow::Context;
@@ -63,20 +65,24 @@ pub async fn run(args: LocalserveArgs) -> anyhow::Result<()> {
     prepare_account(&store, &mut writer, &args).context("preparing the account")?;
 
     let control = ControlSocket::bind(&settings.data_dir)?;
-    let http = server::bind(args.address(HTTP_PORT), "HTTP")?;
-    let smtp = server::bind(args.address(SMTP_PORT), "SMTP")?;
+    let (http, smtp) = (args.address(HTTP_PORT), args.address(SMTP_PORT));
+    let binder = Binder { all: &[http, smtp], remedy: "choose other ports with --port-offset" };
+    let http = binder.bind(http, "HTTP")?;
+    let smtp = binder.bind(smtp, "SMTP")?;
     let (http_address, smtp_address) = (http.local_addr()?, smtp.local_addr()?);
     let router = Router::relay("localhost", args.deliver_to.unwrap_or_else(|| reachable(smtp_address)));
     let services = BTreeSet::from([Service::Webapi, Service::Metrics]);
     let sockets = Sockets {
-        http: vec![HttpSocket { listener: http, services, trusted_proxies: Vec::new() }],
+        http: vec![HttpSocket { listener: http, services, trusted_proxies: Vec::new(), tls: None }],
         smtp: vec![smtp],
+        smtp_tls: None,
         control: Some(control),
     };
     let server = Server::start((store, writer), settings, hostname, Mode::Local, router, sockets)?;
 
+    let stop = StopSignals::listen()?;
     greet(&server, reachable(http_address), reachable(smtp_address), &args);
-    crate::signals::stop_requested(&server).await?;
+    stop.stop_requested(&server).await?;
     server.stop().await;
     Ok(())
 }

@@ -17,6 +17,7 @@ use anyhow::Context;
 use config::{Network, Service, Settings};
 use mail::Domain;
 use prometheus::Registry;
+use rustls::ServerConfig;
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use std::{
     collections::{BTreeSet, HashSet},
@@ -36,6 +37,8 @@ pub struct HttpSocket {
     pub services: BTreeSet<Service>,
     /// Whose `X-Forwarded-For` names the client; none: there is no proxy.
     pub trusted_proxies: Vec<Network>,
+    /// How it speaks TLS; none: in the clear.
+    pub tls: Option<Arc<ServerConfig>>,
 }
 
 /// Where a server is reached: sockets that are bound already.
@@ -45,6 +48,8 @@ pub struct Sockets {
     pub http: Vec<HttpSocket>,
     /// For incoming SMTP.
     pub smtp: Vec<TcpListener>,
+    /// How STARTTLS is answered there; none: it is not offered.
+    pub smtp_tls: Option<Arc<ServerConfig>>,
     /// For the operator's commands.
     pub control: Option<ControlSocket>,
 }
@@ -85,19 +90,16 @@ impl Server {
         let app = Arc::new(App { handles, settings, hostname, mode, login_limiter, registry, metrics });
         let edge = http::Http::new(app.clone()).context("serving HTTP")?;
         let workers = http_workers();
-        let Sockets { http, smtp, control } = sockets;
+        let Sockets { http, smtp, smtp_tls, control } = sockets;
         let mut http = http
             .into_iter()
-            .map(|socket| {
-                let HttpSocket { listener, services, trusted_proxies } = socket;
-                Ok(spawn(http::serve(&edge, listener, services, trusted_proxies, workers)?))
-            })
+            .map(|socket| Ok(spawn(http::serve(&edge, socket, workers)?)))
             .collect::<std::io::Result<Vec<_>>>()
             .context("serving HTTP")?;
         if let Some(socket) = &control {
             http.push(spawn(control::serve(app.clone(), socket).context("serving the control socket")?));
         }
-        let smtp = smtp_in::serve_all(app.clone(), smtp).context("serving SMTP")?;
+        let smtp = smtp_in::serve_all(app.clone(), smtp, smtp_tls).context("serving SMTP")?;
         Ok(Server { app, http, smtp, _control: control })
     }
 
@@ -133,21 +135,6 @@ pub fn open_store(settings: &Settings) -> anyhow::Result<(Store, Writer)> {
         inline_max: size(settings.store.inline_content_max),
     };
     Ok(Store::open(&settings.data_dir, options)?)
-}
-
-/// Binds a listening socket.
-///
-/// # Errors
-/// Names the address, and says what to do when it is taken.
-pub fn bind(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(address).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => anyhow::anyhow!(
-            "{what} cannot listen on {address}: another program does; stop it, or choose other ports with --port-offset"
-        ),
-        _ => anyhow::anyhow!("{what} cannot listen on {address}: {error}"),
-    })?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
 }
 
 fn spawn(server: actix_web::dev::Server) -> ServerHandle {

@@ -5,8 +5,10 @@
 
 mod access;
 mod client;
+mod config;
 mod domain;
 mod output;
+mod serve;
 mod table;
 mod target;
 
@@ -30,8 +32,13 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// The server
+    Serve(serve::ServeArgs),
     /// A complete server for developing against: no configuration, no root, no network
     Localserve(localserve::LocalserveArgs),
+    /// The settings: check a file, or show every option
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// The domains that mail is sent from
     #[command(subcommand)]
     Domain(domain::DomainCommand),
@@ -44,11 +51,13 @@ pub fn run() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let result = actix_rt::System::new().block_on(async {
         match cli.command {
+            Command::Serve(args) => args.run().await,
             Command::Localserve(args) => {
-                logging::start(&config::Settings::defaults().log);
+                logging::start(&::config::Settings::defaults().log);
                 http::count_panics();
                 localserve::run(args).await
             }
+            Command::Config(command) => command.run(),
             Command::Domain(command) => command.run().await,
         }
     });

@@ -35,20 +35,20 @@ impl ServerArgs {
             let settings = Settings { data_dir: dir.clone(), ..Settings::defaults() };
             return Ok(Target { settings, start: Start::Localserve(dir.clone()) });
         }
-        let file = self.config.clone().map_or_else(find_settings, Ok)?;
+        let file = match &self.config {
+            Some(file) => file.clone(),
+            None => find_settings("with --config FILE, or the directory of a localserve with --dir DIR")?,
+        };
         let settings = Settings::load(&file, config::environment())?;
         Ok(Target { settings, start: Start::Serve(file) })
     }
 }
 
-fn find_settings() -> anyhow::Result<PathBuf> {
+/// The first settings file of the usual places. `remedy` says how to name another.
+pub(super) fn find_settings(remedy: &str) -> anyhow::Result<PathBuf> {
     let found = PLACES.into_iter().map(PathBuf::from).find(|place| place.exists());
     found.with_context(|| {
-        format!(
-            "there is no settings file: neither {} here nor {}; give it with --config FILE, or the directory of a \
-             localserve with --dir DIR",
-            PLACES[0], PLACES[1]
-        )
+        format!("there is no settings file: neither {} here nor {}; name it {remedy}", PLACES[0], PLACES[1])
     })
 }
 

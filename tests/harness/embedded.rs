@@ -10,7 +10,7 @@ use postrider::{
 };
 use std::{
     collections::BTreeSet,
-    net::{Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     sync::{Arc, LazyLock},
     thread::{self, JoinHandle},
     time::Duration,
@@ -131,7 +131,7 @@ impl EmbeddedBuilder {
         let (store, mut writer) = server::open_store(&self.settings)?;
         writer.commit(self.directory.iter())?;
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let (http, smtp) = (server::bind(any_port, "HTTP")?, server::bind(any_port, "SMTP")?);
+        let (http, smtp) = (TcpListener::bind(any_port)?, TcpListener::bind(any_port)?);
         let address = http.local_addr()?;
         let next_hop = self.deliver_to.map_or_else(|| smtp.local_addr(), Ok)?;
         let services = BTreeSet::from([Service::Webapi, Service::Metrics]);
@@ -142,7 +142,12 @@ impl EmbeddedBuilder {
             Mode::Serve,
             Router::relay("localhost", next_hop),
             Sockets {
-                http: vec![HttpSocket { listener: http, services, trusted_proxies: self.trusted_proxies }],
+                http: vec![HttpSocket {
+                    listener: http,
+                    services,
+                    trusted_proxies: self.trusted_proxies,
+                    tls: None,
+                }],
                 smtp: vec![smtp],
                 ..Sockets::default()
             },
