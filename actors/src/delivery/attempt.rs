@@ -10,8 +10,9 @@ use crate::pace::Health;
 use bytes::Bytes;
 use mail::{EnhancedCode, QueueId, Timestamp};
 use smtp::{Failure, Phase, Recipient, RecipientResult, Reply, Transaction, TransactionResult};
-use std::net::IpAddr;
+use std::{cell::Cell, net::IpAddr, rc::Rc};
 use store::records::{Attempt, AttemptResult, QueueRecord, SmtpAnswer, TlsFacts, TlsPolicyKind};
+use tokio::time::Instant;
 
 /// Answers and errors are kept in history up to this many bytes.
 const TEXT_MAX: usize = 1024;
@@ -19,6 +20,24 @@ const TEXT_MAX: usize = 1024;
 /// Messages that go in one transaction: same content, return path and demands.
 pub(crate) struct Job {
     pub(crate) messages: Vec<(QueueId, QueueRecord)>,
+    pub(crate) placed: Placed,
+}
+
+/// Since when an attempt has had a place among the connections, if it has one: before that, it is not the host that
+/// takes long.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Placed(Rc<Cell<Option<Instant>>>);
+
+impl Placed {
+    pub(crate) fn set(&self) {
+        if self.0.get().is_none() {
+            self.0.set(Some(Instant::now()));
+        }
+    }
+
+    pub(crate) fn since(&self) -> Option<Instant> {
+        self.0.get()
+    }
 }
 
 impl Job {
@@ -53,6 +72,7 @@ pub(crate) async fn attempt(deps: &Deps, destination: &str, job: Job, idle: Opti
     let obstructed = |obstacle| obstructed(started, deps.clock.now(), obstacle, count);
     let mut chunking = true;
     if let Some(connection) = idle {
+        job.placed.set();
         let facts = Facts::of(&connection, started, 0);
         let (result, connection) = transact(deps, connection, &job).await;
         chunking = !result.as_ref().is_ok_and(refused_chunking);
@@ -61,8 +81,7 @@ pub(crate) async fn attempt(deps: &Deps, destination: &str, job: Job, idle: Opti
             return conclude(&facts, result, connection, deps.clock.now(), count);
         }
     }
-    let first = &job.messages[0].1;
-    let mut walk = match Walk::begin(deps, destination, first.account, job.demand()).await {
+    let mut walk = match Walk::begin(deps, destination, &job).await {
         Ok(walk) => walk,
         Err(obstacle) => return obstructed(obstacle),
     };
