@@ -1,6 +1,6 @@
 //! From a [`Draft`] to the octets of a message (RFC 5322, RFC 2045).
 
-mod body;
+pub(crate) mod body;
 mod header;
 mod scan;
 
