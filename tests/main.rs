@@ -7,6 +7,7 @@ mod accounts;
 mod authentication;
 mod browser;
 mod clients;
+mod conversion;
 mod delivery;
 mod disk_full;
 mod durability;

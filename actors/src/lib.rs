@@ -18,7 +18,8 @@ mod webhooks;
 
 pub use clock::Clock;
 pub use delivery::{
-    DeliveryOptions, DeliverySnapshot, Dialer, NextHop, RetrySchedule, Router, Stream, TcpDialer,
+    ConvertError, DeliveryOptions, DeliverySnapshot, Dialer, NextHop, RetrySchedule, Router, Stream,
+    TcpDialer, seven_bit,
 };
 pub use janitor::JanitorOptions;
 pub use metrics::Metrics;

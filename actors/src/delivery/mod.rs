@@ -2,11 +2,13 @@
 
 mod attempt;
 mod connection;
+mod convert;
 mod dial;
 mod login;
 mod plan;
 mod route;
 
+pub use convert::{ConvertError, seven_bit};
 pub use dial::{Dialer, Stream, TcpDialer};
 pub use plan::RetrySchedule;
 pub use route::{NextHop, Router};
