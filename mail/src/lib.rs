@@ -5,6 +5,7 @@ mod base_address;
 mod compose;
 mod content_type;
 mod draft;
+mod dsn;
 mod enhanced_code;
 mod fields;
 mod flag;
@@ -25,6 +26,7 @@ pub use draft::{
     Draft, DraftError, File, HeaderName, HeaderText, MAX_REFERENCES, MessageId, MessageIdError, NameAddress,
     Where,
 };
+pub use dsn::{DsnAction, DsnReason, DsnRecipient, DsnReport, Returned};
 pub use enhanced_code::{EnhancedCode, EnhancedCodeError};
 pub use flag::{Flag, FlagError};
 pub use from_id::{FromId, FromIdError};
