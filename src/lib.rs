@@ -1,13 +1,20 @@
 //! How the world gets in: listeners, command line, start and stop.
 
 pub mod app;
+pub mod cli;
+pub mod control;
 pub mod http;
 pub mod limiter;
+pub mod listen;
 pub mod localserve;
 pub mod logging;
+pub mod open_files;
 pub mod password;
+pub mod serve;
 pub mod server;
 pub mod signals;
 pub mod smtp_in;
+pub mod systemd;
 #[cfg(test)]
 mod testing;
+pub mod tls;

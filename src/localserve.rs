@@ -2,8 +2,11 @@
 
 use crate::{
     app::{LOCAL_ACCOUNT, LOCAL_ADDRESS, LOCAL_PASSWORD, Mode},
+    control::ControlSocket,
+    listen::Binder,
     password,
-    server::{self, HttpSocket, Server},
+    server::{self, HttpSocket, Server, Sockets},
+    signals::StopSignals,
 };
 use actors::Router;
 use anyhow::Context;
@@ -61,17 +64,25 @@ pub async fn run(args: LocalserveArgs) -> anyhow::Result<()> {
     let (store, mut writer) = server::open_store(&settings)?;
     prepare_account(&store, &mut writer, &args).context("preparing the account")?;
 
-    let http = server::bind(args.address(HTTP_PORT), "HTTP")?;
-    let smtp = server::bind(args.address(SMTP_PORT), "SMTP")?;
+    let control = ControlSocket::bind(&settings.data_dir)?;
+    let (http, smtp) = (args.address(HTTP_PORT), args.address(SMTP_PORT));
+    let binder = Binder { all: &[http, smtp], remedy: "choose other ports with --port-offset" };
+    let http = binder.bind(http, "HTTP")?;
+    let smtp = binder.bind(smtp, "SMTP")?;
     let (http_address, smtp_address) = (http.local_addr()?, smtp.local_addr()?);
     let router = Router::relay("localhost", args.deliver_to.unwrap_or_else(|| reachable(smtp_address)));
     let services = BTreeSet::from([Service::Webapi, Service::Metrics]);
-    let sockets = vec![HttpSocket { listener: http, services, trusted_proxies: Vec::new() }];
-    let server =
-        Server::start((store, writer), settings, hostname, Mode::Local, router, sockets, vec![smtp])?;
+    let sockets = Sockets {
+        http: vec![HttpSocket { listener: http, services, trusted_proxies: Vec::new(), tls: None }],
+        smtp: vec![smtp],
+        smtp_tls: None,
+        control: Some(control),
+    };
+    let server = Server::start((store, writer), settings, hostname, Mode::Local, router, sockets)?;
 
+    let stop = StopSignals::listen()?;
     greet(&server, reachable(http_address), reachable(smtp_address), &args);
-    crate::signals::stop_requested(&server).await?;
+    stop.stop_requested(&server).await?;
     server.stop().await;
     Ok(())
 }
@@ -82,11 +93,15 @@ impl LocalserveArgs {
     }
 }
 
+/// Where a developer's server keeps its data unless told otherwise.
+pub fn local_data_dir() -> PathBuf {
+    config::user_data_dir("postrider").join("localserve")
+}
+
 /// The defaults, but for what makes no sense on a developer's machine.
 fn settings(args: &LocalserveArgs) -> Settings {
     let mut settings = Settings::defaults();
-    settings.data_dir =
-        args.dir.clone().unwrap_or_else(|| config::user_data_dir("postrider").join("localserve"));
+    settings.data_dir = args.dir.clone().unwrap_or_else(local_data_dir);
     settings.webhooks.allow_networks =
         ["127.0.0.0/8", "::1"].map(|network| network.parse().expect("loopback is a network")).to_vec();
     // Nobody wants to wait ten minutes to see what a timeout does.
@@ -132,6 +147,7 @@ fn new_domain() -> anyhow::Result<DomainRecord> {
         catchall_separator: '+',
         disabled: false,
         dkim: vec![DkimKeyRecord { selector: "localserve".into(), pkcs8: DkimKey::generate_ed25519()? }],
+        routes: Vec::new(),
     })
 }
 
@@ -155,6 +171,7 @@ fn new_account() -> anyhow::Result<AccountRecord> {
         incoming_webhook: None,
         webhook_secret: rand::random::<[u8; 24]>().to_vec(),
         created: actors::Clock::system().now(),
+        routes: Vec::new(),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     app::{App, Mode},
+    control::{self, ControlSocket},
     http,
     limiter::LoginLimiter,
     smtp_in::{self, SmtpServer},
@@ -15,13 +16,8 @@ use anyhow::Context;
 use config::{Network, Service, Settings};
 use mail::Domain;
 use prometheus::Registry;
-use std::{
-    collections::BTreeSet,
-    net::{SocketAddr, TcpListener},
-    num::NonZero,
-    sync::Arc,
-    thread::available_parallelism,
-};
+use rustls::ServerConfig;
+use std::{collections::BTreeSet, net::TcpListener, num::NonZero, sync::Arc, thread::available_parallelism};
 use store::{Store, StoreOptions, Writer};
 
 /// A socket that is bound already, so that its address is known, and what it is for.
@@ -32,13 +28,31 @@ pub struct HttpSocket {
     pub services: BTreeSet<Service>,
     /// Whose `X-Forwarded-For` names the client; none: there is no proxy.
     pub trusted_proxies: Vec<Network>,
+    /// How it speaks TLS; none: in the clear.
+    pub tls: Option<Arc<ServerConfig>>,
+}
+
+/// Where a server is reached: sockets that are bound already.
+#[derive(Default)]
+pub struct Sockets {
+    /// For HTTP.
+    pub http: Vec<HttpSocket>,
+    /// For incoming SMTP.
+    pub smtp: Vec<TcpListener>,
+    /// How STARTTLS is answered there; none: it is not offered.
+    pub smtp_tls: Option<Arc<ServerConfig>>,
+    /// For the operator's commands.
+    pub control: Option<ControlSocket>,
 }
 
 /// A server that runs.
 pub struct Server {
     app: Arc<App>,
+    /// HTTP and the control socket.
     http: Vec<ServerHandle>,
     smtp: SmtpServer,
+    /// Its file goes when the server is gone.
+    _control: Option<ControlSocket>,
 }
 
 impl Server {
@@ -52,8 +66,7 @@ impl Server {
         hostname: Domain,
         mode: Mode,
         router: Router,
-        http: Vec<HttpSocket>,
-        smtp: Vec<TcpListener>,
+        sockets: Sockets,
     ) -> anyhow::Result<Server> {
         let registry = Registry::new();
         let metrics = Metrics::register(&registry)?;
@@ -67,19 +80,17 @@ impl Server {
         let app = Arc::new(App { handles, settings, hostname, mode, login_limiter, registry, metrics });
         let edge = http::Http::new(app.clone()).context("serving HTTP")?;
         let workers = http_workers();
-        let http = http
+        let Sockets { http, smtp, smtp_tls, control } = sockets;
+        let mut http = http
             .into_iter()
-            .map(|socket| {
-                let HttpSocket { listener, services, trusted_proxies } = socket;
-                let server = http::serve(&edge, listener, services, trusted_proxies, workers)?;
-                let handle = server.handle();
-                actix_rt::spawn(server);
-                Ok(handle)
-            })
-            .collect::<std::io::Result<_>>()
+            .map(|socket| Ok(spawn(http::serve(&edge, socket, workers)?)))
+            .collect::<std::io::Result<Vec<_>>>()
             .context("serving HTTP")?;
-        let smtp = smtp_in::serve_all(app.clone(), smtp).context("serving SMTP")?;
-        Ok(Server { app, http, smtp })
+        if let Some(socket) = &control {
+            http.push(spawn(control::serve(app.clone(), socket).context("serving the control socket")?));
+        }
+        let smtp = smtp_in::serve_all(app.clone(), smtp, smtp_tls).context("serving SMTP")?;
+        Ok(Server { app, http, smtp, _control: control })
     }
 
     /// What the listeners share.
@@ -116,19 +127,10 @@ pub fn open_store(settings: &Settings) -> anyhow::Result<(Store, Writer)> {
     Ok(Store::open(&settings.data_dir, options)?)
 }
 
-/// Binds a listening socket.
-///
-/// # Errors
-/// Names the address, and says what to do when it is taken.
-pub fn bind(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(address).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => anyhow::anyhow!(
-            "{what} cannot listen on {address}: another program does; stop it, or choose other ports with --port-offset"
-        ),
-        _ => anyhow::anyhow!("{what} cannot listen on {address}: {error}"),
-    })?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
+fn spawn(server: actix_web::dev::Server) -> ServerHandle {
+    let handle = server.handle();
+    actix_rt::spawn(server);
+    handle
 }
 
 fn actor_options(

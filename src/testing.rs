@@ -65,7 +65,13 @@ impl Setup {
 
 /// A domain in use, without DKIM keys.
 pub(crate) fn domain(name: &str) -> DomainRecord {
-    DomainRecord { name: name.parse().unwrap(), catchall_separator: '+', disabled: false, dkim: Vec::new() }
+    DomainRecord {
+        name: name.parse().unwrap(),
+        catchall_separator: '+',
+        disabled: false,
+        dkim: Vec::new(),
+        routes: Vec::new(),
+    }
 }
 
 /// An account without a password that has its name at localhost as its address and keeps nothing; the one named
@@ -88,6 +94,7 @@ pub(crate) fn account(name: &str) -> AccountRecord {
         incoming_webhook: None,
         webhook_secret: vec![0; 24],
         created: NOW,
+        routes: Vec::new(),
     }
 }
 

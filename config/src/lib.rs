@@ -6,7 +6,6 @@
 
 mod delivery;
 mod dns;
-mod domain_pattern;
 mod duration;
 mod error;
 mod host;
@@ -29,7 +28,6 @@ mod webhooks;
 
 pub use delivery::Delivery;
 pub use dns::Dns;
-pub use domain_pattern::DomainPattern;
 pub use duration::{InvalidPeriod, Period};
 pub use error::{ConfigError, ConfigErrors, Origin};
 pub use host::Host;
@@ -38,7 +36,6 @@ pub use limits::Limits;
 pub use log::{Log, LogFormat, LogLevel};
 pub use network::{InvalidNetwork, Network};
 pub use retention::Retention;
-pub use routes::Route;
 pub use secret::Secret;
 pub use settings::{Settings, describe, environment};
 pub use size::{InvalidSize, Size};

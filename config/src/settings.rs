@@ -1,11 +1,11 @@
 //! All settings: defaults, the file and the environment in one value.
 
 use crate::{
-    ConfigError, ConfigErrors, Delivery, Dns, HttpListener, Limits, Log, Origin, Retention, Route,
-    SmtpListener, Store, Tls, Transport, Webhooks,
+    ConfigError, ConfigErrors, Delivery, Dns, HttpListener, Limits, Log, Origin, Retention, SmtpListener,
+    Store, Tls, Transport, Webhooks, routes,
     source::{PREFIX, Reader, Section, Table, domain, overlay, overlay_environment, parse_document, path},
 };
-use mail::Domain;
+use mail::{Domain, Route};
 use std::{
     fs::File,
     io::{self, Read},
@@ -108,7 +108,7 @@ impl Settings {
         let http = root.sections("http", 64, |section| HttpListener::read(section, &tls));
         let smtp = root.sections("smtp", 64, |section| SmtpListener::read(section, &tls));
         let transports = root.sections("transports", 1000, Transport::read);
-        let routes = root.sections("routes", 10_000, |section| Route::read(section, &transports));
+        let routes = root.sections("routes", 10_000, |section| routes::read(section, &transports));
 
         if let Some(address) =
             twice(http.iter().map(|l| l.address).chain(smtp.iter().map(|l| l.address)), is_fixed)

@@ -49,3 +49,7 @@ id! {
     /// The place of an event in its account's event log; rises by one.
     EventSeq(u64)
 }
+id! {
+    /// A rule that holds messages. Never used twice.
+    HoldRuleId(u64)
+}

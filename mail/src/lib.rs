@@ -4,8 +4,10 @@ mod address;
 mod base_address;
 mod compose;
 mod content_type;
+mod domain_pattern;
 mod draft;
 mod dsn;
+mod dsn_request;
 mod enhanced_code;
 mod fields;
 mod flag;
@@ -13,6 +15,7 @@ mod from_id;
 mod ids;
 mod octets;
 pub mod read;
+mod route;
 mod seven_bit;
 mod sign;
 mod time;
@@ -22,16 +25,19 @@ pub use address::{Address, AddressError, Domain, Localpart, ReversePath, address
 pub use base_address::BaseAddress;
 pub use compose::{Composed, bcc_header};
 pub use content_type::{ContentType, ContentTypeError};
+pub use domain_pattern::{DomainPattern, DomainPatternError};
 pub use draft::{
     Draft, DraftError, File, HeaderName, HeaderText, MAX_REFERENCES, MessageId, MessageIdError, NameAddress,
     Where,
 };
 pub use dsn::{DsnAction, DsnReason, DsnRecipient, DsnReport, Returned};
+pub use dsn_request::{DsnNotify, DsnRequest, DsnReturn};
 pub use enhanced_code::{EnhancedCode, EnhancedCodeError};
 pub use flag::{Flag, FlagError};
 pub use from_id::{FromId, FromIdError};
 pub use ids::*;
 pub use octets::{Octets, Source};
+pub use route::Route;
 pub use seven_bit::{SevenBit, Unconvertible, seven_bit};
 pub use sign::{DkimKey, DkimKeyError, DkimSigner, SignError, without_signatures_of};
 pub use time::Timestamp;

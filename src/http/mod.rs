@@ -17,7 +17,7 @@ mod webapi;
 
 pub use metrics::{EdgeMetrics, count_panics};
 
-use crate::app::App;
+use crate::{app::App, server::HttpSocket};
 use actix_web::{
     HttpServer,
     dev::Server,
@@ -30,7 +30,7 @@ use config::{Network, Service};
 use form::FormReader;
 use memory::Memory;
 use spool::Spools;
-use std::{collections::BTreeSet, io, net::TcpListener, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
 
 /// What all HTTP listeners of a server share: made once.
 pub struct Http {
@@ -74,6 +74,8 @@ impl Http {
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long the headers of a request may take.
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the handshake of TLS may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take to close its side.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -82,13 +84,8 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// When the listener cannot be used.
-pub fn serve(
-    http: &Arc<Http>,
-    listener: TcpListener,
-    services: BTreeSet<Service>,
-    trusted_proxies: Vec<Network>,
-    workers: usize,
-) -> io::Result<Server> {
+pub fn serve(http: &Arc<Http>, socket: HttpSocket, workers: usize) -> io::Result<Server> {
+    let HttpSocket { listener, services, trusted_proxies, tls } = socket;
     let limits = &http.app.settings.limits;
     let workers = workers.max(1);
     let shared = http.clone();
@@ -103,8 +100,13 @@ pub fn serve(
             .client_disconnect_timeout(DISCONNECT_TIMEOUT)
             .tcp_nodelay(true)
             .shutdown_timeout(limits.shutdown_grace.as_secs())
-            .disable_signals()
-            .listen(listener)?;
+            .disable_signals();
+    let server = match tls {
+        Some(tls) => {
+            server.tls_handshake_timeout(HANDSHAKE_TIMEOUT).listen_rustls_0_23(listener, (*tls).clone())?
+        }
+        None => server.listen(listener)?,
+    };
     Ok(server.run())
 }
 
@@ -179,9 +181,11 @@ mod tests {
     async fn a_server_answers_on_its_listener_until_it_is_stopped() {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let test = TestServer::start().await;
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let server = serve(&test.http, listener, BTreeSet::new(), Vec::new(), 1).unwrap();
+        let services = BTreeSet::new();
+        let socket = HttpSocket { listener, services, trusted_proxies: Vec::new(), tls: None };
+        let server = serve(&test.http, socket, 1).unwrap();
         let handle = server.handle();
         let running = actix_web::rt::spawn(server);
         let mut client = tokio::net::TcpStream::connect(address).await.unwrap();

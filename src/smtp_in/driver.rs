@@ -13,6 +13,7 @@ use tokio::{
     sync::watch,
     time::{Instant, timeout, timeout_at},
 };
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 /// Bytes that are read at a time.
 const READ: usize = 16 * 1024;
@@ -25,58 +26,124 @@ const TRANSFER_TIME: Duration = Duration::from_secs(2 * 60 * 60);
 /// on the way, it would see an error instead.
 const LINGER_TIME: Duration = Duration::from_millis(500);
 
-/// Has the session from greeting to close.
+/// How long a client may take for the handshake of TLS.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(30);
+
+/// Has the session from greeting to close, over TLS once the client asks for it, which it is only offered where there
+/// is `tls`.
 pub(super) async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
-    mut session: ServerSession,
-    mut incoming: Incoming,
-    mut transfer: Transfer,
-    mut phase: watch::Receiver<Phase>,
+    session: ServerSession,
+    incoming: Incoming,
+    transfer: Transfer,
+    phase: watch::Receiver<Phase>,
+    tls: Option<TlsAcceptor>,
 ) {
-    let mut buffer = vec![0; READ].into_boxed_slice();
-    let mut answered = Instant::now();
-    loop {
-        end_if_asked(&mut session, &phase);
-        match session.step() {
-            ServerStep::Write(bytes) => {
-                if !write(&mut stream, &bytes).await {
-                    return;
-                }
-                transfer.release();
-                answered = Instant::now();
+    let buffer = vec![0; READ].into_boxed_slice();
+    let mut conversation = Conversation { session, incoming, transfer, phase, buffer };
+    match (conversation.talk(&mut stream).await, tls) {
+        (End::Said, _) => close(stream, conversation.buffer).await,
+        (End::StartTls, Some(tls)) => {
+            let Some(mut stream) = conversation.handshake(stream, &tls).await else { return };
+            if let End::Said = conversation.talk(&mut stream).await {
+                close(stream, conversation.buffer).await;
             }
-            ServerStep::Read { timeout } => {
-                let until = (Instant::now() + timeout).min(answered + TRANSFER_TIME);
-                match read(&mut stream, &mut buffer, &mut phase, until).await {
-                    Heard::Bytes(count) if transfer.grow(count) => session.received(&buffer[..count]),
-                    Heard::Bytes(_) => {
-                        refuse(&mut stream).await;
-                        break;
+        }
+        (End::Lost | End::StartTls, _) => {}
+    }
+}
+
+/// How a part of a session ended.
+enum End {
+    /// All was said.
+    Said,
+    /// The connection is of no more use.
+    Lost,
+    /// The client wants the rest over TLS.
+    StartTls,
+}
+
+struct Conversation {
+    session: ServerSession,
+    incoming: Incoming,
+    transfer: Transfer,
+    phase: watch::Receiver<Phase>,
+    buffer: Box<[u8]>,
+}
+
+impl Conversation {
+    async fn talk<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) -> End {
+        let Conversation { session, incoming, transfer, phase, buffer } = self;
+        let mut answered = Instant::now();
+        loop {
+            end_if_asked(session, phase);
+            match session.step() {
+                ServerStep::Write(bytes) => {
+                    if !write(stream, &bytes).await {
+                        return End::Lost;
                     }
-                    Heard::End => session.peer_closed(),
-                    Heard::Nothing => session.timed_out(),
-                    Heard::Phase => {}
-                    Heard::Dropped => session.shutdown(),
+                    transfer.release();
+                    answered = Instant::now();
                 }
+                ServerStep::Read { timeout } => {
+                    let until = (Instant::now() + timeout).min(answered + TRANSFER_TIME);
+                    match read(stream, buffer, phase, until).await {
+                        Heard::Bytes(count) if transfer.grow(count) => session.received(&buffer[..count]),
+                        Heard::Bytes(_) => {
+                            refuse(stream).await;
+                            return End::Said;
+                        }
+                        Heard::End => session.peer_closed(),
+                        Heard::Nothing => session.timed_out(),
+                        Heard::Phase => {}
+                        Heard::Dropped => session.shutdown(),
+                    }
+                }
+                ServerStep::Mail(mail) => answer(session, incoming.mail(&mail)),
+                ServerStep::Rcpt(rcpt) => answer(session, incoming.rcpt(&rcpt)),
+                ServerStep::Message(message) => {
+                    let client = Client { peer: session.peer(), secure: session.is_secure() };
+                    let said = incoming.message(client, message.content).await;
+                    answer(session, said);
+                }
+                ServerStep::Silent { timeout } => {
+                    transfer.release();
+                    ignore(stream, buffer, phase, timeout).await;
+                    session.peer_closed();
+                }
+                ServerStep::StartTls => return End::StartTls,
+                ServerStep::Close => return End::Said,
             }
-            ServerStep::Mail(mail) => answer(&mut session, incoming.mail(&mail)),
-            ServerStep::Rcpt(rcpt) => answer(&mut session, incoming.rcpt(&rcpt)),
-            ServerStep::Message(message) => {
-                let client = Client { peer: session.peer(), secure: session.is_secure() };
-                let said = incoming.message(client, message.content).await;
-                answer(&mut session, said);
-            }
-            ServerStep::Silent { timeout } => {
-                transfer.release();
-                ignore(&mut stream, &mut buffer, &mut phase, timeout).await;
-                session.peer_closed();
-            }
-            // It is not offered yet; here the handshake takes the stream.
-            ServerStep::StartTls => session.peer_closed(),
-            ServerStep::Close => break,
         }
     }
-    close(stream, buffer).await;
+
+    /// `None` when there is no handshake, whatever the reason: nothing can be said to the client then.
+    async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        stream: S,
+        tls: &TlsAcceptor,
+    ) -> Option<TlsStream<S>> {
+        let stopped = async {
+            // A session of a server that stops ends as soon as it says something.
+            while self.phase.changed().await.is_ok() && *self.phase.borrow() != Phase::Closing {}
+        };
+        let shaken = tokio::select! {
+            shaken = timeout(HANDSHAKE_TIME, tls.accept(stream)) => shaken,
+            () = stopped => return None,
+        };
+        match shaken {
+            Ok(Ok(stream)) => {
+                self.session.tls_started();
+                self.incoming.forget();
+                Some(stream)
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "no TLS with an SMTP client");
+                None
+            }
+            Err(_) => None,
+        }
+    }
 }
 
 /// What came while reading.

@@ -55,6 +55,11 @@ impl Incoming {
         Incoming { app, metrics, remote, envelope: None }
     }
 
+    /// Knows no more of what was said before (RFC 3207 section 4.2).
+    pub(super) fn forget(&mut self) {
+        self.envelope = None;
+    }
+
     /// Answers MAIL.
     pub(super) fn mail(&mut self, mail: &MailCommand) -> Answer {
         self.envelope = None;

@@ -16,6 +16,7 @@ use admission::Admission;
 use bytes::BytesMut;
 use incoming::Incoming;
 use metrics::Metrics;
+use rustls::ServerConfig;
 use smtp::{Extensions, Limits, Reply, ServerOptions, ServerSession, ServerTimeouts};
 use std::{
     io::{self, Write as _},
@@ -29,6 +30,7 @@ use tokio::{
     sync::watch,
     task::{JoinError, JoinHandle, JoinSet},
 };
+use tokio_rustls::TlsAcceptor;
 use transfers::Transfers;
 
 /// Commands that bring no message further, after which a session is ended. Twice the recipients that a message may
@@ -47,16 +49,20 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// # Errors
 /// As [`serve_all`].
 pub fn serve(app: Arc<App>, listener: net::TcpListener) -> io::Result<SmtpServer> {
-    serve_all(app, vec![listener])
+    serve_all(app, vec![listener], None)
 }
 
-/// Answers SMTP on several listeners that share their limits. Once for an [`App`].
+/// Answers SMTP on several listeners that share their limits, with STARTTLS where `tls` is given. Once for an [`App`].
 ///
 /// # Errors
 /// When a listener is of no use to the runtime, or the app's registry has the counters already.
-pub fn serve_all(app: Arc<App>, listeners: Vec<net::TcpListener>) -> io::Result<SmtpServer> {
+pub fn serve_all(
+    app: Arc<App>,
+    listeners: Vec<net::TcpListener>,
+    tls: Option<Arc<ServerConfig>>,
+) -> io::Result<SmtpServer> {
     let listeners = listeners.into_iter().map(to_tokio).collect::<io::Result<Vec<_>>>()?;
-    let shared = Rc::new(Shared::new(app)?);
+    let shared = Rc::new(Shared::new(app, tls)?);
     let (phase, watched) = watch::channel(Phase::Open);
     let running = listeners
         .into_iter()
@@ -106,10 +112,11 @@ struct Shared {
     options: ServerOptions,
     admission: Rc<Admission>,
     transfers: Rc<Transfers>,
+    tls: Option<TlsAcceptor>,
 }
 
 impl Shared {
-    fn new(app: Arc<App>) -> io::Result<Shared> {
+    fn new(app: Arc<App>, tls: Option<Arc<ServerConfig>>) -> io::Result<Shared> {
         let limits = &app.settings.limits;
         let per_client_max = match app.mode {
             Mode::Serve => limits.smtp_sessions_per_client_max,
@@ -119,16 +126,17 @@ impl Shared {
         let message_size_max = usize::try_from(limits.message_size_max).unwrap_or(usize::MAX);
         Ok(Shared {
             metrics: Metrics::register(&app.registry).map_err(io::Error::other)?,
-            options: options(&app, message_size_max),
+            options: options(&app, message_size_max, tls.is_some()),
             admission: Rc::new(Admission::new(limits.smtp_sessions_max, per_client_max)),
             // What is swallowed of a message that is too large counts as well; see `smtp::DataProgress`.
             transfers: Rc::new(Transfers::new(TRANSFERS_MAX.max(message_size_max.saturating_mul(3)))),
+            tls: tls.map(TlsAcceptor::from),
             app,
         })
     }
 }
 
-fn options(app: &App, max_message_size: usize) -> ServerOptions {
+fn options(app: &App, max_message_size: usize, starttls: bool) -> ServerOptions {
     let limits = &app.settings.limits;
     let bounded = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     ServerOptions {
@@ -140,6 +148,7 @@ fn options(app: &App, max_message_size: usize) -> ServerOptions {
         // No DSN: whoever offers it has to report successful delivery on demand (RFC 3461 section 5.2.2).
         extensions: Extensions {
             pipelining: true,
+            starttls,
             eight_bit_mime: true,
             smtputf8: true,
             enhanced_status_codes: true,
@@ -195,11 +204,11 @@ fn begin(
     };
     let session = ServerSession::new(shared.options.clone());
     let incoming = Incoming::new(Arc::clone(&shared.app), shared.metrics.clone(), remote);
-    let (transfer, phase) = (shared.transfers.begin(), phase.clone());
+    let (transfer, phase, tls) = (shared.transfers.begin(), phase.clone(), shared.tls.clone());
     sessions.spawn_local(async move {
         // A session is a few small writes, each waited for. Without it they are only slower.
         let _ = stream.set_nodelay(true);
-        driver::drive(stream, session, incoming, transfer, phase).await;
+        driver::drive(stream, session, incoming, transfer, phase, tls).await;
         drop(pass);
     });
 }

@@ -428,7 +428,7 @@ impl TestServer {
 
     /// All that a session says to `script`, whose client then stays and says nothing more, when transfers may hold `transfer_max` bytes.
     async fn drive(&self, transfer_max: usize, script: &[u8]) -> String {
-        let options = options(&self.app, 1 << 20);
+        let options = options(&self.app, 1 << 20, false);
         let metrics = Metrics::register(&Registry::new()).unwrap();
         let incoming = Incoming::new(Arc::clone(&self.app), metrics, [127, 0, 0, 1].into());
         let transfer = Rc::new(Transfers::new(transfer_max)).begin();
@@ -436,7 +436,7 @@ impl TestServer {
         let (mut ours, theirs) = tokio::io::duplex(1 << 20);
         ours.write_all(script).await.unwrap();
         let session = ServerSession::new(options);
-        driver::drive(theirs, session, incoming, transfer, watched).await;
+        driver::drive(theirs, session, incoming, transfer, watched, None).await;
         let mut said = String::new();
         ours.read_to_string(&mut said).await.unwrap();
         said

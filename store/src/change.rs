@@ -1,10 +1,12 @@
 //! Every write there is. A change carries all that was decided outside (times, random values, verdicts), so
 //! that the state is a function of the log of changes.
 
-use crate::records::{AccountRecord, Attempt, ContentRecord, DomainRecord, HookAttempt, SuppressionSource};
+use crate::records::{
+    AccountRecord, Attempt, ContentRecord, DomainRecord, HookAttempt, StsPolicyRecord, SuppressionSource,
+};
 use mail::{
-    AccountId, Address, BaseAddress, Domain, Flag, FromId, HookId, MsgId, QueueId, ReversePath,
-    SuppressionId, Timestamp, Verdict,
+    AccountId, Address, BaseAddress, Domain, DsnNotify, DsnReturn, Flag, FromId, HookId, MsgId, QueueId,
+    ReversePath, SuppressionId, Timestamp, Verdict,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::IpAddr};
@@ -42,6 +44,13 @@ pub enum Change {
     PutDomain(DomainRecord),
     /// Add an account, or replace the one of that name; its mailboxes and history stay.
     PutAccount(AccountRecord),
+    /// Keep the MTA-STS policy of a domain in place of the one before, or forget it.
+    PutStsPolicy {
+        /// Whose policy.
+        domain: Domain,
+        /// The policy; `None`: it has none any more.
+        policy: Option<StsPolicyRecord>,
+    },
     /// Remove what retention no longer keeps.
     Sweep(Sweep),
 }
@@ -65,14 +74,18 @@ impl Change {
                     + 1024 * submission.recipients.len()
             }
             Change::Arrive(arrival) => content(&arrival.content) + 512 * arrival.recipients.len(),
-            Change::Settle(settlements) => 1024 * settlements.len(),
+            Change::Settle(settlements) => {
+                let reports = settlements.iter().filter_map(|settlement| settlement.report.as_ref());
+                1024 * settlements.len() + reports.map(|report| content(&report.content)).sum::<usize>()
+            }
             Change::SettleHooks(settlements) => 1024 * settlements.len(),
             Change::Sweep(sweep) => 256 * sweep.limit,
             Change::ChangeMessage { .. }
             | Change::Suppress(_)
             | Change::Unsuppress { .. }
             | Change::PutDomain(_)
-            | Change::PutAccount(_) => 0,
+            | Change::PutAccount(_)
+            | Change::PutStsPolicy { .. } => 0,
         };
         body + 1024
     }
@@ -111,6 +124,10 @@ pub struct Submission {
     pub sent_copy: Option<ContentRecord>,
     /// The From address, for the Sent copy.
     pub msg_from: Address,
+    /// RFC 3461 ENVID, decoded.
+    pub envid: Option<String>,
+    /// RFC 3461 RET.
+    pub ret: Option<DsnReturn>,
 }
 
 /// One recipient of a [`Submission`].
@@ -124,6 +141,10 @@ pub struct NewRecipient {
     pub from_id: Option<FromId>,
     /// The delivery actor that sends it.
     pub destination: String,
+    /// RFC 3461 NOTIFY.
+    pub notify: Option<DsnNotify>,
+    /// RFC 3461 ORCPT, as [`mail::DsnRequest`] has it.
+    pub original_recipient: Option<String>,
 }
 
 /// A message that arrived for one or more accounts.
@@ -191,6 +212,19 @@ pub struct Settlement {
     pub attempt: Option<Attempt>,
     /// What happens next.
     pub decision: Decision,
+    /// A DSN about it for the account's Inbox.
+    pub report: Option<Report>,
+}
+
+/// A DSN of our own. It is stored with what it tells; where the account's mailboxes are full it is left out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Its bytes.
+    pub content: ContentRecord,
+    /// Their number.
+    pub size: u64,
+    /// The address in its From header.
+    pub msg_from: Address,
 }
 
 /// What happens to a message after an attempt, or instead of one.
@@ -211,6 +245,11 @@ pub enum Decision {
     Suppressed,
     /// A person does not want it sent.
     Cancel,
+    /// Without an attempt: it goes to another destination, due as before.
+    Move {
+        /// The group in the due index.
+        destination: String,
+    },
 }
 
 /// What a failure means for the suppression list.
@@ -300,6 +339,8 @@ pub enum Applied {
     DomainPut(Domain),
     /// The account is stored.
     AccountPut(AccountId),
+    /// The policy is stored, or gone.
+    StsPolicyPut,
     /// So many records are gone; fewer than the limit means that nothing is left to remove.
     Swept(usize),
 }

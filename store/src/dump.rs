@@ -27,6 +27,8 @@ pub(crate) fn dump(view: &View<'_>) -> Result<String, StoreError> {
     for (destination, at) in view.destinations(None, usize::MAX)? {
         let _ = writeln!(out, "queue_due {destination} {at}");
     }
+    section(&mut out, view, &tables.queue_next)?;
+    section(&mut out, view, &tables.hold_rules)?;
     section(&mut out, view, &tables.from_ids)?;
     section(&mut out, view, &tables.retired)?;
     section(&mut out, view, &tables.streaks)?;
@@ -43,6 +45,8 @@ pub(crate) fn dump(view: &View<'_>) -> Result<String, StoreError> {
     section(&mut out, view, &tables.usage)?;
     section(&mut out, view, &tables.sent)?;
     section(&mut out, view, &tables.known_recipients)?;
+    section(&mut out, view, &tables.sts_policies)?;
+    section(&mut out, view, &tables.sts_expiry)?;
     Ok(out)
 }
 

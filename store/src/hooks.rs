@@ -149,6 +149,6 @@ impl Txn<'_> {
     }
 }
 
-fn due_key(hook: &HookRecord, id: HookId) -> DueKey {
-    DueKey { group: hook.url.clone(), at: hook.next_attempt, id: id.0 }
+pub(crate) fn due_key(hook: &HookRecord, id: HookId) -> DueKey {
+    DueKey { group: hook.url.clone(), account: hook.account, at: hook.next_attempt, id: id.0 }
 }

@@ -1,6 +1,6 @@
 //! Ordered keys: their byte order is their order in time or by name.
 
-use mail::{AccountId, ContentId, EventSeq, HookId, MailboxId, MsgId, QueueId, Timestamp};
+use mail::{AccountId, ContentId, EventSeq, HoldRuleId, HookId, MailboxId, MsgId, QueueId, Timestamp};
 
 /// A table's key. Encodings are 1 to 511 bytes long and sort as the key does.
 pub(crate) trait Key: Sized {
@@ -29,7 +29,7 @@ macro_rules! id_key {
     )*};
 }
 
-id_key!(QueueId(u64), ContentId(u64), HookId(u64), MsgId(u64), AccountId(u32));
+id_key!(QueueId(u64), ContentId(u64), HookId(u64), MsgId(u64), HoldRuleId(u64), AccountId(u32));
 
 impl Key for String {
     fn encode(&self) -> KeyBytes {
@@ -71,6 +71,28 @@ impl Key for (AccountId, Timestamp) {
     }
 }
 
+/// A message of the queue by the time of its next attempt.
+impl Key for (Timestamp, QueueId) {
+    fn encode(&self) -> KeyBytes {
+        [time_bytes(self.0), self.1.0.to_be_bytes()].concat()
+    }
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (time, id) = bytes.split_first_chunk()?;
+        Some((time_from(*time), QueueId::decode(id)?))
+    }
+}
+
+/// A name by the time of its end.
+impl Key for (Timestamp, String) {
+    fn encode(&self) -> KeyBytes {
+        [&time_bytes(self.0)[..], cut(&self.1).as_bytes()].concat()
+    }
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (time, name) = bytes.split_first_chunk()?;
+        Some((time_from(*time), String::decode(name)?))
+    }
+}
+
 impl Key for (AccountId, MailboxId) {
     fn encode(&self) -> KeyBytes {
         [self.0.0.to_be_bytes(), self.1.0.to_be_bytes()].concat()
@@ -94,12 +116,15 @@ impl Key for (MailboxId, MsgId) {
     }
 }
 
-/// Work that is due at a time, in a group whose members are done side by side: a destination or a URL.
+/// Work that is due at a time, in a group whose members are done side by side: a destination or a URL. Within it,
+/// the work of each account stands apart, so that accounts can take turns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DueKey {
     /// The group; cut to [`TEXT_MAX`] bytes, so that two very long ones may share a group, which costs them
     /// nothing but pace. Never contains a zero byte.
     pub group: String,
+    /// Whose work it is.
+    pub account: AccountId,
     /// When it is due.
     pub at: Timestamp,
     /// The id of the work.
@@ -109,9 +134,10 @@ pub(crate) struct DueKey {
 impl Key for DueKey {
     fn encode(&self) -> KeyBytes {
         let group = cut(&self.group);
-        let mut bytes = Vec::with_capacity(group.len() + 17);
+        let mut bytes = Vec::with_capacity(group.len() + 21);
         bytes.extend_from_slice(group.as_bytes());
         bytes.push(0);
+        bytes.extend_from_slice(&self.account.0.to_be_bytes());
         bytes.extend_from_slice(&time_bytes(self.at));
         bytes.extend_from_slice(&self.id.to_be_bytes());
         bytes
@@ -119,8 +145,14 @@ impl Key for DueKey {
     fn decode(bytes: &[u8]) -> Option<Self> {
         let (rest, id) = bytes.split_last_chunk()?;
         let (rest, at) = rest.split_last_chunk()?;
+        let (rest, account) = rest.split_last_chunk()?;
         let group = rest.strip_suffix(&[0])?;
-        Some(DueKey { group: String::decode(group)?, at: time_from(*at), id: u64::from_be_bytes(*id) })
+        Some(DueKey {
+            group: String::decode(group)?,
+            account: AccountId(u32::from_be_bytes(*account)),
+            at: time_from(*at),
+            id: u64::from_be_bytes(*id),
+        })
     }
 }
 
@@ -184,12 +216,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn due_keys_sort_by_group_then_time_then_id(
-            a in ("[a-z.]{1,12}", any::<i64>(), any::<u64>()),
-            b in ("[a-z.]{1,12}", any::<i64>(), any::<u64>()),
+        fn due_keys_sort_by_group_then_account_then_time_then_id(
+            a in ("[a-z.]{1,12}", any::<u32>(), any::<i64>(), any::<u64>()),
+            b in ("[a-z.]{1,12}", any::<u32>(), any::<i64>(), any::<u64>()),
         ) {
-            let key = |(group, at, id): &(String, i64, u64)|
-                DueKey { group: group.clone(), at: Timestamp::from_millis(*at), id: *id };
+            let key = |(group, account, at, id): &(String, u32, i64, u64)| DueKey {
+                group: group.clone(),
+                account: AccountId(*account),
+                at: Timestamp::from_millis(*at),
+                id: *id,
+            };
             prop_assert_eq!(key(&a).encode().cmp(&key(&b).encode()), a.cmp(&b));
             prop_assert_eq!(DueKey::decode(&key(&a).encode()), Some(key(&a)));
         }
@@ -197,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_group_longer_than_a_key_is_cut() {
-        let key = DueKey { group: "ä".repeat(500), at: Timestamp::default(), id: 7 };
+        let key = DueKey { group: "ä".repeat(500), account: AccountId(1), at: Timestamp::default(), id: 7 };
         assert!(key.encode().len() <= 511);
         assert_eq!(DueKey::decode(&key.encode()).map(|k| k.group.len()), Some(TEXT_MAX));
     }

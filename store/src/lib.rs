@@ -13,12 +13,15 @@ mod env;
 mod error;
 mod events;
 mod expiry;
+mod hold_rules;
 mod hooks;
 mod keys;
 mod layout;
 mod mailboxes;
 mod queue;
 pub mod records;
+mod report;
+mod sts;
 mod suppressions;
 mod tables;
 #[cfg(test)]

@@ -135,7 +135,7 @@ impl Txn<'_> {
         self.release_content(record.content)
     }
 
-    fn store_message(&mut self, record: &MessageRecord) -> Result<MsgId, StoreError> {
+    pub(crate) fn store_message(&mut self, record: &MessageRecord) -> Result<MsgId, StoreError> {
         self.counters.msg += 1;
         let id = MsgId(self.counters.msg);
         self.tables.messages.put(&mut self.rw, &id, record)?;
@@ -153,7 +153,7 @@ impl Txn<'_> {
         Ok(())
     }
 
-    fn standard_mailbox(
+    pub(crate) fn standard_mailbox(
         &self,
         account: AccountId,
         which: StandardMailbox,

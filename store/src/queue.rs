@@ -5,11 +5,12 @@ use crate::{
     change::{Applied, Decision, NewRecipient, NewSuppression, Settlement, Submission, Suppress},
     keys::{DueKey, Expiring, ExpiryKey},
     records::{
-        AttemptResult, EventKind, EventRecord, MessageOutcome, QueueRecord, RetiredRecord, SuppressionSource,
+        AttemptResult, EventKind, EventRecord, Hold, MessageOutcome, QueueRecord, RetiredRecord,
+        SuppressionSource,
     },
     txn::{Outcome, Txn},
 };
-use mail::{BaseAddress, QueueId, Timestamp};
+use mail::{BaseAddress, DsnRequest, QueueId, Timestamp};
 use std::time::Duration;
 
 impl Txn<'_> {
@@ -39,70 +40,108 @@ impl Txn<'_> {
         Ok(Ok(Applied::Accepted(first)))
     }
 
-    fn enqueue(&mut self, record: QueueRecord) -> Result<(), StoreError> {
+    fn enqueue(&mut self, mut record: QueueRecord) -> Result<(), StoreError> {
         self.counters.queue += 1;
         let id = QueueId(self.counters.queue);
+        record.hold = self.holding_rule(&record)?.map(Hold::Rule);
         self.tables.queue.put(&mut self.rw, &id, &record)?;
         if let Some(from_id) = &record.from_id {
             self.tables.from_ids.put(&mut self.rw, &(record.account, from_id.key().into()), &id)?;
         }
         self.log_event(record.account, &event(&record, id, EventKind::Queued, record.queued))?;
-        self.counters.deferred += u64::from(is_deferred(&record));
-        if !record.hold {
-            self.tables.queue_due.insert(&mut self.rw, &due_key(&record, id))?;
+        self.index(id, &record)?;
+        if record.hold.is_none() {
             self.touched.destinations.insert(record.destination);
         }
         Ok(())
     }
 
+    fn index(&mut self, id: QueueId, record: &QueueRecord) -> Result<(), StoreError> {
+        self.counters.deferred += u64::from(is_deferred(record));
+        self.tables.queue_next.put(&mut self.rw, &(record.next_attempt, id), &())?;
+        if record.hold.is_none() {
+            self.tables.queue_due.insert(&mut self.rw, &due_key(record, id))?;
+        }
+        Ok(())
+    }
+
+    fn unindex(&mut self, id: QueueId, record: &QueueRecord) -> Result<(), StoreError> {
+        self.counters.deferred = self.counters.deferred.saturating_sub(u64::from(is_deferred(record)));
+        self.tables.queue_next.delete(&mut self.rw, &(record.next_attempt, id))?;
+        if record.hold.is_none() {
+            self.tables.queue_due.remove(&mut self.rw, &due_key(record, id))?;
+        }
+        Ok(())
+    }
+
+    /// Stores a queued message in place of what it was `before`.
+    pub(crate) fn replace(
+        &mut self,
+        id: QueueId,
+        before: &QueueRecord,
+        record: &QueueRecord,
+    ) -> Result<(), StoreError> {
+        self.unindex(id, before)?;
+        self.index(id, record)?;
+        self.tables.queue.put(&mut self.rw, &id, record)
+    }
+
     pub(crate) fn settle(&mut self, settlements: &[Settlement]) -> Outcome<Applied> {
         let before = self.counters.suppression;
         for settlement in settlements {
-            // Cancelled meanwhile, or settled before a crash of the actor: nothing is left to do.
-            if let Some(record) = self.tables.queue.get(&self.rw, &settlement.id)? {
-                self.settle_one(settlement, record)?;
+            match self.tables.queue.get(&self.rw, &settlement.id)? {
+                Some(record) => self.settle_one(settlement, record)?,
+                // Cancelled meanwhile, or settled before a crash of the actor.
+                None => self.settle_late(settlement)?,
             }
         }
         Ok(Ok(Applied::Settled { suppressed: (self.counters.suppression - before) as usize }))
     }
 
-    fn settle_one(&mut self, settlement: &Settlement, mut record: QueueRecord) -> Result<(), StoreError> {
+    fn settle_one(&mut self, settlement: &Settlement, before: QueueRecord) -> Result<(), StoreError> {
         let Settlement { id, now, .. } = *settlement;
-        let old_due = due_key(&record, id);
+        let mut record = before.clone();
         if let Some(attempt) = &settlement.attempt {
             record.attempts.push(attempt.clone());
             let mut attempted = event(&record, id, EventKind::Attempted, now);
             describe(&mut attempted, Some(&attempt.result));
             self.log_event(record.account, &attempted)?;
         }
+        if let Some(report) = &settlement.report {
+            self.store_report(report, &record, now)?;
+        }
         let result = settlement.attempt.as_ref().map(|attempt| &attempt.result);
         match &settlement.decision {
             Decision::Retry(at) => {
-                self.counters.deferred += u64::from(!is_deferred(&record));
-                // Later than its acceptance, whatever the clock did: is_deferred must stay true.
-                record.next_attempt = (*at).max(record.queued.after(Duration::from_millis(1)));
+                if !was_rescheduled(&before, settlement) {
+                    // Later than its acceptance, whatever the clock did: is_deferred must be true.
+                    record.next_attempt = (*at).max(record.queued.after(Duration::from_millis(1)));
+                }
                 let mut delayed = event(&record, id, EventKind::Delayed, now);
                 describe(&mut delayed, result);
                 self.tell(&mut record, delayed)?;
-                if !record.hold {
-                    self.tables.queue_due.remove(&mut self.rw, &old_due)?;
-                    self.tables.queue_due.insert(&mut self.rw, &due_key(&record, id))?;
+                self.replace(id, &before, &record)
+            }
+            Decision::Move { destination } => {
+                record.destination.clone_from(destination);
+                if record.hold.is_none() {
+                    self.touched.destinations.insert(destination.clone());
                 }
-                self.tables.queue.put(&mut self.rw, &id, &record)
+                self.replace(id, &before, &record)
             }
             Decision::Delivered => {
                 let mut delivered = event(&record, id, EventKind::Delivered, now);
                 describe(&mut delivered, result);
-                self.retire(id, record, &old_due, MessageOutcome::Delivered, delivered)
+                self.retire(id, record, MessageOutcome::Delivered, delivered)
             }
             Decision::Suppressed => {
                 let mut suppressed = event(&record, id, EventKind::Suppressed, now);
                 suppressed.error = "the recipient is on the suppression list".into();
-                self.retire(id, record, &old_due, MessageOutcome::Suppressed, suppressed)
+                self.retire(id, record, MessageOutcome::Suppressed, suppressed)
             }
             Decision::Cancel => {
                 let canceled = event(&record, id, EventKind::Canceled, now);
-                self.retire(id, record, &old_due, MessageOutcome::Canceled, canceled)
+                self.retire(id, record, MessageOutcome::Canceled, canceled)
             }
             Decision::Failed { verdict, suppress } => {
                 let suppressing = self.suppress_after_failure(id, &record, *suppress, *verdict, now)?;
@@ -110,9 +149,23 @@ impl Txn<'_> {
                 describe(&mut failed, result);
                 failed.suppressing = suppressing;
                 let outcome = MessageOutcome::Failed { verdict: *verdict, suppressing };
-                self.retire(id, record, &old_due, outcome, failed)
+                self.retire(id, record, outcome, failed)
             }
         }
+    }
+
+    /// An attempt that was under way when its message left the queue is added to the history.
+    fn settle_late(&mut self, settlement: &Settlement) -> Result<(), StoreError> {
+        if let Some(report) = &settlement.report {
+            self.drop_unused(&report.content);
+        }
+        let Some(attempt) = &settlement.attempt else { return Ok(()) };
+        let Some(mut retired) = self.tables.retired.get(&self.rw, &settlement.id)? else { return Ok(()) };
+        if retired.message.attempts.last() == Some(attempt) {
+            return Ok(());
+        }
+        retired.message.attempts.push(attempt.clone());
+        self.tables.retired.put(&mut self.rw, &settlement.id, &retired)
     }
 
     /// Takes a message out of the queue into history.
@@ -120,17 +173,13 @@ impl Txn<'_> {
         &mut self,
         id: QueueId,
         mut record: QueueRecord,
-        due: &DueKey,
         outcome: MessageOutcome,
         event: EventRecord,
     ) -> Result<(), StoreError> {
         let now = event.time;
         self.tell(&mut record, event)?;
         self.tables.queue.delete(&mut self.rw, &id)?;
-        self.counters.deferred = self.counters.deferred.saturating_sub(u64::from(is_deferred(&record)));
-        if !record.hold {
-            self.tables.queue_due.remove(&mut self.rw, due)?;
-        }
+        self.unindex(id, &record)?;
         self.release_content(record.content)?;
         let keep =
             self.account(record.account)?.map(|account| account.keep_retired_messages).unwrap_or_default();
@@ -211,7 +260,7 @@ fn queue_record(submission: &Submission, recipient: &NewRecipient, content: mail
         queued: submission.now,
         next_attempt,
         attempts: Vec::new(),
-        hold: false,
+        hold: None,
         transport: submission.transport.clone(),
         require_tls: submission.require_tls,
         future_release: submission.future_release,
@@ -219,7 +268,19 @@ fn queue_record(submission: &Submission, recipient: &NewRecipient, content: mail
         eight_bit: submission.eight_bit,
         smtputf8: submission.smtputf8,
         last_hook: None,
+        dsn: DsnRequest {
+            envid: submission.envid.clone(),
+            ret: submission.ret,
+            notify: recipient.notify,
+            original_recipient: recipient.original_recipient.clone(),
+        },
     }
+}
+
+/// Whether somebody chose another time for a message while it was attempted. Without that, it was due when the
+/// attempt began.
+fn was_rescheduled(record: &QueueRecord, settlement: &Settlement) -> bool {
+    settlement.attempt.as_ref().is_some_and(|attempt| record.next_attempt > attempt.started)
 }
 
 /// Whether it waits, or waited, for another time than that of its acceptance.
@@ -227,8 +288,8 @@ fn is_deferred(record: &QueueRecord) -> bool {
     record.next_attempt > record.queued
 }
 
-fn due_key(record: &QueueRecord, id: QueueId) -> DueKey {
-    DueKey { group: record.destination.clone(), at: record.next_attempt, id: id.0 }
+pub(crate) fn due_key(record: &QueueRecord, id: QueueId) -> DueKey {
+    DueKey { group: record.destination.clone(), account: record.account, at: record.next_attempt, id: id.0 }
 }
 
 fn event(record: &QueueRecord, id: QueueId, kind: EventKind, time: Timestamp) -> EventRecord {

@@ -5,12 +5,13 @@ use crate::{
     due::DueIndex,
     keys::{ExpiryKey, Key},
     records::{
-        AccountRecord, ContentRecord, DomainRecord, EventRecord, HookRecord, MailboxRecord, MessageRecord,
-        QueueRecord, Recipients, RetiredHookRecord, RetiredRecord, Streak, SuppressionRecord, UsageRecord,
+        AccountRecord, ContentRecord, DomainRecord, EventRecord, HoldRuleRecord, HookRecord, MailboxRecord,
+        MessageRecord, QueueRecord, Recipients, RetiredHookRecord, RetiredRecord, Streak, StsPolicyRecord,
+        SuppressionRecord, UsageRecord,
     },
 };
 use heed::{Database, Env, RoTxn, RwTxn, WithoutTls, types::Bytes};
-use mail::{AccountId, ContentId, EventSeq, HookId, MailboxId, MsgId, QueueId, Timestamp};
+use mail::{AccountId, ContentId, EventSeq, HoldRuleId, HookId, MailboxId, MsgId, QueueId, Timestamp};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{marker::PhantomData, ops::Bound};
 
@@ -63,8 +64,11 @@ tables! {
     /// How many records share a content; absent: one.
     content_shares: Table<ContentId, u32>,
     queue: Table<QueueId, QueueRecord>,
-    /// Messages of the queue that are not held, by destination and time.
+    /// Messages of the queue that are not held, by destination, account and time.
     queue_due: DueIndex,
+    /// All messages of the queue by the time of their next attempt.
+    queue_next: Table<(Timestamp, QueueId), ()>,
+    hold_rules: Table<HoldRuleId, HoldRuleRecord>,
     /// FromIDs of queued and retired messages, in lower case.
     from_ids: Table<(AccountId, String), QueueId>,
     retired: Table<QueueId, RetiredRecord>,
@@ -74,7 +78,7 @@ tables! {
     /// The sequence number of an account's next event.
     event_heads: Table<AccountId, u64>,
     hooks: Table<HookId, HookRecord>,
-    /// Pending hooks by URL and time.
+    /// Pending hooks by URL, account and time.
     hooks_due: DueIndex,
     retired_hooks: Table<HookId, RetiredHookRecord>,
     /// Retired messages and hooks by the end of their retention.
@@ -89,6 +93,10 @@ tables! {
     sent: Table<(AccountId, Timestamp), Recipients>,
     /// Base addresses to which an account with a limit on new recipients has sent.
     known_recipients: Table<(AccountId, String), ()>,
+    /// MTA-STS policies, by domain.
+    sts_policies: Table<String, StsPolicyRecord>,
+    /// Their domains by the end of the policy.
+    sts_expiry: Table<(Timestamp, String), ()>,
 }
 
 /// A table of bytes.

@@ -3,12 +3,12 @@
 use crate::{
     Refusal, StoreError,
     change::{Applied, Change},
-    records::AccountRecord,
+    records::{AccountRecord, HoldRuleRecord},
     tables::Tables,
     usage::OpenUsage,
 };
 use heed::{RoTxn, RwTxn};
-use mail::AccountId;
+use mail::{AccountId, HoldRuleId};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeSet, HashMap},
@@ -27,6 +27,7 @@ pub(crate) struct Counters {
     pub(crate) account: u32,
     /// Not an id: messages of the queue that wait for a later time than that of their acceptance.
     pub(crate) deferred: u64,
+    pub(crate) hold_rule: u64,
 }
 
 /// What a commit touched: hints for those who do the work.
@@ -60,6 +61,8 @@ pub(crate) struct Txn<'e> {
     /// Content files that nothing refers to once this is committed.
     pub(crate) dropped_files: Vec<[u8; 16]>,
     pub(crate) usages: HashMap<AccountId, OpenUsage>,
+    /// All hold rules, once they were read.
+    pub(crate) hold_rules: Option<Rc<[(HoldRuleId, HoldRuleRecord)]>>,
     accounts: HashMap<AccountId, Option<Rc<AccountRecord>>>,
     event_heads: HashMap<AccountId, u64>,
 }
@@ -77,6 +80,7 @@ impl<'e> Txn<'e> {
             touched: Touched::default(),
             dropped_files: Vec::new(),
             usages: HashMap::new(),
+            hold_rules: None,
             accounts: HashMap::new(),
             event_heads: HashMap::new(),
         })
@@ -93,6 +97,7 @@ impl<'e> Txn<'e> {
             Change::Unsuppress { account, address } => self.unsuppress(*account, address),
             Change::PutDomain(domain) => self.put_domain(domain),
             Change::PutAccount(account) => self.put_account(account),
+            Change::PutStsPolicy { domain, policy } => self.put_sts_policy(domain, policy.as_ref()),
             Change::Sweep(sweep) => self.sweep(sweep),
         }
     }

@@ -27,7 +27,8 @@ pub struct View<'t> {
 }
 
 impl View<'_> {
-    /// Messages of a destination that are due at `now`, oldest first, without those for which `skip` says so.
+    /// Messages of a destination that are due at `now`, at most `limit`, without those for which `skip` says so.
+    /// Accounts take turns, each with its oldest first; so one with many delays no other.
     pub fn due_messages(
         &self,
         destination: &str,
@@ -92,7 +93,8 @@ impl View<'_> {
         }
     }
 
-    /// Hooks to a URL that are due at `now`, oldest first, without those for which `skip` says so.
+    /// Hooks to a URL that are due at `now`, at most `limit`, without those for which `skip` says so. Accounts take
+    /// turns, each with its oldest first.
     pub fn due_hooks(
         &self,
         url: &str,
@@ -217,6 +219,9 @@ impl View<'_> {
     pub fn has_expired(&self, now: Timestamp, events_before: Timestamp) -> Result<bool, StoreError> {
         let retired = self.tables.expiry.from(&self.txn, Bound::Unbounded, 1)?;
         if retired.first().is_some_and(|(key, ())| key.at <= now) {
+            return Ok(true);
+        }
+        if self.has_ended_sts_policy(now)? {
             return Ok(true);
         }
         for (account, _) in self.tables.event_heads.from(&self.txn, Bound::Unbounded, usize::MAX)? {

@@ -6,11 +6,11 @@ use config::{Network, Service, Settings};
 use postrider::{
     app::{App, Mode},
     password::hash_password,
-    server::{self, HttpSocket, Server},
+    server::{self, HttpSocket, Server, Sockets},
 };
 use std::{
     collections::BTreeSet,
-    net::{Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     sync::{Arc, LazyLock},
     thread::{self, JoinHandle},
     time::Duration,
@@ -29,6 +29,7 @@ pub(crate) fn domain(name: &str) -> DomainRecord {
         catchall_separator: '+',
         disabled: false,
         dkim: Vec::new(),
+        routes: Vec::new(),
     }
 }
 
@@ -53,6 +54,7 @@ pub(crate) fn account(name: &str) -> AccountRecord {
         incoming_webhook: None,
         webhook_secret: vec![0; 24],
         created: actors::Clock::system().now(),
+        routes: Vec::new(),
     }
 }
 
@@ -129,7 +131,7 @@ impl EmbeddedBuilder {
         let (store, mut writer) = server::open_store(&self.settings)?;
         writer.commit(self.directory.iter())?;
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let (http, smtp) = (server::bind(any_port, "HTTP")?, server::bind(any_port, "SMTP")?);
+        let (http, smtp) = (TcpListener::bind(any_port)?, TcpListener::bind(any_port)?);
         let address = http.local_addr()?;
         let next_hop = self.deliver_to.map_or_else(|| smtp.local_addr(), Ok)?;
         let services = BTreeSet::from([Service::Webapi, Service::Metrics]);
@@ -139,8 +141,16 @@ impl EmbeddedBuilder {
             "mail.example".parse()?,
             Mode::Serve,
             Router::relay("localhost", next_hop),
-            vec![HttpSocket { listener: http, services, trusted_proxies: self.trusted_proxies }],
-            vec![smtp],
+            Sockets {
+                http: vec![HttpSocket {
+                    listener: http,
+                    services,
+                    trusted_proxies: self.trusted_proxies,
+                    tls: None,
+                }],
+                smtp: vec![smtp],
+                ..Sockets::default()
+            },
         )?;
         Ok((server, address))
     }

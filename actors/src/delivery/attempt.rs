@@ -65,7 +65,7 @@ pub(crate) async fn attempt(deps: &Deps, destination: &str, job: Job, idle: Opti
             (vec![result; job.messages.len()], health)
         }
         Err(Impossible::Content { error, permanent }) => {
-            let result = AttemptResult::Failed { error: error.into(), permanent };
+            let result = AttemptResult::Failed { error: error.into(), enhanced: None, permanent };
             (vec![result; job.messages.len()], Health::Unknown)
         }
     };
@@ -191,12 +191,15 @@ fn attempt_result(result: RecipientResult) -> AttemptResult {
         RecipientResult::Accepted(reply) => AttemptResult::Delivered(answer(&reply)),
         RecipientResult::Refused { reply, .. } => AttemptResult::Refused(answer(&reply)),
         RecipientResult::TooMany { .. } => AttemptResult::Failed {
-            error: "the server takes no more recipients at a time".into(),
             permanent: false,
+            enhanced: mail::EnhancedCode::new(4, 5, 3),
+            error: "the server takes no more recipients at a time".into(),
         },
-        RecipientResult::Failed(failure) => {
-            AttemptResult::Failed { permanent: is_permanent(&failure), error: failure.to_string() }
-        }
+        RecipientResult::Failed(failure) => AttemptResult::Failed {
+            permanent: is_permanent(&failure),
+            enhanced: enhanced(&failure),
+            error: failure.to_string(),
+        },
     }
 }
 
@@ -204,14 +207,15 @@ fn unopened(error: OpenError) -> (AttemptResult, Health) {
     match error {
         OpenError::Unreachable(error) => {
             let error = format!("connecting: {error}");
-            (AttemptResult::Failed { error, permanent: false }, Health::Unreachable)
+            (AttemptResult::Failed { error, enhanced: None, permanent: false }, Health::Unreachable)
         }
         OpenError::Session(Failure::Refused { reply, .. }) => {
             (AttemptResult::Refused(answer(&reply)), Health::Unreachable)
         }
         OpenError::Session(failure) => {
             let permanent = is_permanent(&failure);
-            (AttemptResult::Failed { error: failure.to_string(), permanent }, Health::Unreachable)
+            let enhanced = enhanced(&failure);
+            (AttemptResult::Failed { error: failure.to_string(), enhanced, permanent }, Health::Unreachable)
         }
     }
 }
@@ -221,13 +225,20 @@ fn is_permanent(failure: &Failure) -> bool {
     failure.enhanced().is_some_and(|code| code.class() == 5)
 }
 
+fn enhanced(failure: &Failure) -> Option<EnhancedCode> {
+    failure.enhanced().and_then(code)
+}
+
+/// A code of the protocol, as the store has it.
+fn code(code: smtp::EnhancedCode) -> Option<EnhancedCode> {
+    EnhancedCode::new(code.class(), code.subject(), code.detail())
+}
+
 fn answer(reply: &Reply) -> SmtpAnswer {
     let text: String = reply.lines().collect::<Vec<_>>().join(" ");
     SmtpAnswer {
         code: reply.code(),
-        enhanced: reply
-            .enhanced()
-            .and_then(|code| EnhancedCode::new(code.class(), code.subject(), code.detail())),
+        enhanced: reply.enhanced().and_then(code),
         text: text[..text.floor_char_boundary(TEXT_MAX)].to_owned(),
     }
 }
@@ -245,9 +256,11 @@ impl Facts {
         Attempt {
             started: self.started,
             duration_ms: self.duration_ms,
+            connect_ms: 0,
             host: self.host.clone(),
             address: self.address,
             tls: None,
+            policy: None,
             result,
         }
     }

@@ -253,7 +253,7 @@ impl DeliveryActor {
             Ok(Sendable::Yes(first)) => {
                 let mut messages = vec![(id, *first)];
                 while messages.len() < self.deps.options.recipients_max
-                    && let Some(companion) = self.companion(view, &messages[0].1)
+                    && let Some(companion) = self.companion(view, &messages)
                 {
                     messages.push(companion);
                 }
@@ -271,7 +271,7 @@ impl DeliveryActor {
     /// Whether a message is still to be sent now: it may have been cancelled, held or put off since it was read.
     fn sendable(&self, view: &View<'_>, id: QueueId) -> Result<Sendable, StoreError> {
         let now = self.deps.clock.now();
-        let fresh = view.message(id)?.filter(|message| !message.hold && message.next_attempt <= now);
+        let fresh = view.message(id)?.filter(|message| message.hold.is_none() && message.next_attempt <= now);
         let Some(message) = fresh else { return Ok(Sendable::No) };
         if view.suppression(message.account, &message.recipient)?.is_some() {
             return Ok(Sendable::Suppressed);
@@ -279,13 +279,20 @@ impl DeliveryActor {
         Ok(Sendable::Yes(Box::new(message)))
     }
 
-    /// The next ready message, when it can go in the same transaction as `first`.
-    fn companion(&mut self, view: &View<'_>, first: &QueueRecord) -> Option<(QueueId, QueueRecord)> {
+    /// A ready message that can go in the same transaction as `messages`. Those of one submission have ids in a row,
+    /// and stand apart in `ready` where accounts take turns.
+    fn companion(
+        &mut self,
+        view: &View<'_>,
+        messages: &[(QueueId, QueueRecord)],
+    ) -> Option<(QueueId, QueueRecord)> {
+        let ((last, _), (_, first)) = (messages.last()?, messages.first()?);
         // With a FromID in it, a return path is one message's own.
         if first.from_id.is_some() {
             return None;
         }
-        let &id = self.ready.front()?;
+        let ready = self.ready.iter().enumerate().filter(|(_, id)| *id > last);
+        let (place, &id) = ready.min_by_key(|(_, id)| **id)?;
         // One that cannot be read goes alone, and is heard of then.
         let Ok(Sendable::Yes(message)) = self.sendable(view, id) else { return None };
         let fits = message.content == first.content
@@ -295,7 +302,7 @@ impl DeliveryActor {
         if !fits {
             return None;
         }
-        self.ready.pop_front();
+        self.ready.remove(place);
         Some((id, *message))
     }
 
@@ -307,7 +314,7 @@ impl DeliveryActor {
 
     fn settle_suppressed(&mut self, id: QueueId, ctx: &mut Context<Self>) {
         let now = self.deps.clock.now();
-        let settlement = Settlement { id, now, attempt: None, decision: Decision::Suppressed };
+        let settlement = Settlement { id, now, attempt: None, decision: Decision::Suppressed, report: None };
         let claim = Claim::new(vec![id], ctx.address(), &self.deps.metrics);
         actix_rt::spawn(settle(self.deps.clone(), vec![settlement], claim));
     }
@@ -424,7 +431,7 @@ fn settlement(deps: &Deps, id: QueueId, attempt: Attempt, made: usize, now: mail
         attempt = made,
         "attempt"
     );
-    Settlement { id, now, attempt: Some(attempt), decision }
+    Settlement { id, now, attempt: Some(attempt), decision, report: None }
 }
 
 /// An attempt that did not get as far as a host.
@@ -432,10 +439,12 @@ fn failed_attempt(deps: &Deps, error: &str, permanent: bool) -> Attempt {
     Attempt {
         started: deps.clock.now(),
         duration_ms: 0,
+        connect_ms: 0,
         host: String::new(),
         address: None,
         tls: None,
-        result: AttemptResult::Failed { error: error.into(), permanent },
+        policy: None,
+        result: AttemptResult::Failed { error: error.into(), enhanced: None, permanent },
     }
 }
 
@@ -449,7 +458,7 @@ async fn settle(deps: Arc<Deps>, settlements: Vec<Settlement>, mut claim: Claim)
     deps.metrics.suppressions_added.with_label_values(&["queue"]).inc_by(suppressed as u64);
     for settlement in &settlements {
         let outcome = match settlement.decision {
-            Decision::Retry(_) => continue,
+            Decision::Retry(_) | Decision::Move { .. } => continue,
             Decision::Delivered => "delivered",
             Decision::Failed { .. } => "failed",
             Decision::Suppressed => "suppressed",

@@ -92,7 +92,8 @@ mod tests {
 
     #[test]
     fn failures_without_an_answer_never_suppress() {
-        let failed = |permanent| AttemptResult::Failed { error: "no route".into(), permanent };
+        let failed =
+            |permanent| AttemptResult::Failed { error: "no route".into(), enhanced: None, permanent };
         assert_eq!(
             decide(&failed(true), 1, NOW, &schedule()),
             Decision::Failed { verdict: None, suppress: Suppress::No }

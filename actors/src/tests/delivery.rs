@@ -138,7 +138,9 @@ fn silence_after_the_data_is_a_timeout_after_ten_minutes() {
         assert_eq!(retired.outcome, MessageOutcome::Delivered);
         let first = &retired.message.attempts[0];
         assert!((600_000..601_000).contains(&first.duration_ms), "{first:?}");
-        let AttemptResult::Failed { error, permanent: false } = &first.result else { panic!("{first:?}") };
+        let AttemptResult::Failed { error, permanent: false, .. } = &first.result else {
+            panic!("{first:?}")
+        };
         assert!(error.contains("timeout"), "{error}");
     });
 }

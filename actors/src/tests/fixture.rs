@@ -357,6 +357,8 @@ impl Fixture {
                         destination: self.handles.router.destination(&address),
                         mail_from: ReversePath::Address(Address::parse("app@example.com").unwrap()),
                         from_id: None,
+                        notify: None,
+                        original_recipient: None,
                         address,
                     }
                 })
@@ -371,6 +373,8 @@ impl Fixture {
             smtputf8: false,
             sent_copy: None,
             msg_from: Address::parse("app@example.com").unwrap(),
+            envid: None,
+            ret: None,
         }
     }
 
@@ -468,6 +472,7 @@ fn domain() -> DomainRecord {
         catchall_separator: '+',
         disabled: false,
         dkim: Vec::new(),
+        routes: Vec::new(),
     }
 }
 
@@ -494,5 +499,6 @@ fn account() -> AccountRecord {
         incoming_webhook: None,
         webhook_secret: vec![0; 24],
         created: START,
+        routes: Vec::new(),
     }
 }

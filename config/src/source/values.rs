@@ -1,8 +1,8 @@
 //! From a value of the tree to a value of a type, or what is allowed instead.
 
 use super::Value;
-use crate::{DomainPattern, Host, Network, Period, Size};
-use mail::{Address, Domain};
+use crate::{Host, Network, Period, Size};
+use mail::{Address, Domain, DomainPattern, DomainPatternError};
 use std::{
     fmt::Display,
     net::{IpAddr, SocketAddr},
@@ -132,11 +132,7 @@ pub(crate) fn domain(value: &Value) -> Result<Domain, String> {
 }
 
 pub(crate) fn domain_pattern(value: &Value) -> Result<DomainPattern, String> {
-    let given = text(value)?;
-    match given.strip_prefix('.') {
-        Some(parent) => named_domain(parent, value).map(DomainPattern::Below),
-        None => named_domain(given, value).map(DomainPattern::Exactly),
-    }
+    text(value)?.parse().map_err(|error: DomainPatternError| format!("{error}, not {}", shown(value)))
 }
 
 pub(crate) fn host(value: &Value) -> Result<Host, String> {

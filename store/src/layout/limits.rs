@@ -3,7 +3,8 @@
 use crate::{
     StoreError,
     keys::Key,
-    records::{AccountRecord, AddressPattern, IncomingWebhook, OutgoingWebhook, UsageRecord},
+    layout::operations::LimitedAccount,
+    records::{AddressPattern, IncomingWebhook, OutgoingWebhook, UsageRecord},
     tables::Tables,
 };
 use heed::RwTxn;
@@ -39,7 +40,8 @@ pub(super) fn step(txn: &mut RwTxn<'_>, tables: &Tables) -> Result<(), StoreErro
         accounts.push((id, account));
     }
     for (id, account) in accounts {
-        tables.accounts.put(txn, &id, &without_limits(account))?;
+        let account = postcard::to_stdvec(&without_limits(account)).map_err(|_| damaged())?;
+        tables.accounts.raw().db.put(txn, &id.encode(), &account)?;
     }
     let mut usages: HashMap<AccountId, UsageRecord> = HashMap::new();
     for entry in tables.messages.raw().db.iter(txn)? {
@@ -54,8 +56,8 @@ pub(super) fn step(txn: &mut RwTxn<'_>, tables: &Tables) -> Result<(), StoreErro
     Ok(())
 }
 
-fn without_limits(old: OldAccount) -> AccountRecord {
-    AccountRecord {
+fn without_limits(old: OldAccount) -> LimitedAccount {
+    LimitedAccount {
         name: old.name,
         full_name: old.full_name,
         password_hash: old.password_hash,

@@ -2,6 +2,7 @@
 //! before it; the steps run in order when the store is opened.
 
 mod limits;
+mod operations;
 
 use crate::{StoreError, tables::Tables, txn::Counters};
 use heed::{CommitOrAbort, Env, RwTxn, WithoutTls, types::Bytes};
@@ -10,7 +11,7 @@ use std::path::Path;
 type Step = fn(&mut RwTxn<'_>, &Tables) -> Result<(), StoreError>;
 
 /// Each leads from the layout of its place, counted from 1, to the next.
-const STEPS: [Step; 1] = [limits::step];
+const STEPS: [Step; 2] = [limits::step, operations::step];
 
 /// The layout that this version writes.
 pub(crate) const CURRENT: u32 = STEPS.len() as u32 + 1;
@@ -46,28 +47,30 @@ pub(crate) fn bring_up(env: &Env<WithoutTls>, tables: &Tables, path: &Path) -> R
     if found > CURRENT {
         return Err(StoreError::Layout { path: path.into(), found, known: CURRENT });
     }
-    Counters::read(&txn, tables).map_err(|error| match error {
-        StoreError::Damaged { .. } => StoreError::Shape(path.into()),
+    let shape = |error| match error {
+        StoreError::Damaged { table: "meta" } => StoreError::Shape(path.into()),
         error => error,
-    })?;
+    };
     for step in STEPS.iter().skip(found.saturating_sub(1) as usize) {
-        step(&mut txn, tables)?;
+        step(&mut txn, tables).map_err(shape)?;
     }
+    Counters::read(&txn, tables).map_err(shape)?;
     tables.meta.put(&mut txn, LAYOUT, &CURRENT.to_be_bytes())?;
     Ok(txn.commit()?)
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::{
         Store, StoreOptions,
         records::{AddressPattern, MessageRecord, UsageRecord},
+        txn::COUNTERS,
     };
     use mail::{AccountId, Address, ContentId, MailboxId, MsgId, ReversePath, Timestamp};
     use std::time::Duration;
 
-    fn options() -> StoreOptions {
+    pub(super) fn options() -> StoreOptions {
         StoreOptions { map_size: 1 << 30, map_reserve: 0, disk_reserve: 0, inline_max: 1000 }
     }
 
@@ -116,6 +119,8 @@ mod tests {
             for id in [1, 2] {
                 tables.messages.put(&mut txn, &MsgId(id), &message).unwrap();
             }
+            let counters = postcard::to_stdvec(&operations::tests::counters()).unwrap();
+            tables.meta.put(&mut txn, COUNTERS, &counters).unwrap();
             tables.meta.put(&mut txn, LAYOUT, &1_u32.to_be_bytes()).unwrap();
             txn.commit().unwrap();
         }

@@ -1,6 +1,6 @@
 //! Domains and accounts.
 
-use mail::{Address, Domain, Timestamp};
+use mail::{Address, Domain, Route, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
 
@@ -15,6 +15,8 @@ pub struct DomainRecord {
     pub disabled: bool,
     /// The keys that sign its mail, each with a selector.
     pub dkim: Vec<DkimKeyRecord>,
+    /// For mail from it, before those of the settings and behind those of the account.
+    pub routes: Vec<Route>,
 }
 
 /// A DKIM key.
@@ -68,6 +70,8 @@ pub struct AccountRecord {
     pub webhook_secret: Vec<u8>,
     /// When it was made.
     pub created: Timestamp,
+    /// For its mail, before all others.
+    pub routes: Vec<Route>,
 }
 
 impl fmt::Debug for AccountRecord {

@@ -1,7 +1,8 @@
 //! A message in the queue, its attempts, and what remains of it afterwards.
 
 use mail::{
-    AccountId, Address, ContentId, EnhancedCode, FromId, HookId, QueueId, ReversePath, Timestamp, Verdict,
+    AccountId, Address, ContentId, DsnRequest, EnhancedCode, FromId, HoldRuleId, HookId, QueueId,
+    ReversePath, Timestamp, Verdict,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::IpAddr};
@@ -33,8 +34,8 @@ pub struct QueueRecord {
     pub next_attempt: Timestamp,
     /// Every attempt so far, oldest first.
     pub attempts: Vec<Attempt>,
-    /// Held back by a person or a rule: not in the due index.
-    pub hold: bool,
+    /// Held back, and by whom: not in the due index.
+    pub hold: Option<Hold>,
     /// The transport asked for by name; `None`: by the routes.
     pub transport: Option<String>,
     /// RFC 8689: `Some(true)` REQUIRETLS, `Some(false)` TLS-Required: no.
@@ -49,6 +50,18 @@ pub struct QueueRecord {
     pub smtputf8: bool,
     /// The newest outgoing hook about this message, perhaps still pending.
     pub last_hook: Option<HookId>,
+    /// RFC 3461: what the sender asked of reports.
+    pub dsn: DsnRequest,
+}
+
+/// Who holds a message back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Hold {
+    /// A person.
+    Operator,
+    /// That rule; it may be gone by now.
+    Rule(HoldRuleId),
 }
 
 /// One try to deliver.
@@ -58,12 +71,16 @@ pub struct Attempt {
     pub started: Timestamp,
     /// How long it took, in milliseconds.
     pub duration_ms: u32,
+    /// Of these, until the session was ready for MAIL; 0 on a connection that was open already.
+    pub connect_ms: u32,
     /// The name of the host spoken to; empty when none was reached.
     pub host: String,
     /// Its address.
     pub address: Option<IpAddr>,
     /// TLS of the session; `None`: plain text.
     pub tls: Option<TlsFacts>,
+    /// The TLS policy that held; `None` when it was not got so far as to know.
+    pub policy: Option<TlsPolicyKind>,
     /// What came of it.
     pub result: AttemptResult,
 }
@@ -79,6 +96,8 @@ pub enum AttemptResult {
     Failed {
         /// What happened, for people.
         error: String,
+        /// Our own code for it (RFC 3463).
+        enhanced: Option<EnhancedCode>,
         /// Trying again cannot help.
         permanent: bool,
     },
@@ -109,6 +128,14 @@ impl AttemptResult {
         }
     }
 
+    /// The enhanced code of the reply, or our own.
+    pub fn enhanced(&self) -> Option<EnhancedCode> {
+        match self {
+            AttemptResult::Delivered(answer) | AttemptResult::Refused(answer) => answer.enhanced,
+            AttemptResult::Failed { enhanced, .. } => *enhanced,
+        }
+    }
+
     /// The error for people; empty after delivery.
     pub fn error(&self) -> &str {
         match self {
@@ -126,6 +153,52 @@ pub struct TlsFacts {
     pub version: String,
     /// The cipher suite.
     pub cipher: String,
+    /// What vouched for the host's certificate.
+    pub verified: TlsVerified,
+}
+
+/// What vouched for a host's certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TlsVerified {
+    /// Nothing.
+    No,
+    /// A TLSA record (RFC 7672).
+    Dane,
+    /// A certificate authority.
+    WebPki,
+}
+
+/// Which policy ruled the TLS of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TlsPolicyKind {
+    /// TLS where it is offered, whoever the host is (RFC 7435).
+    Opportunistic,
+    /// RFC 7672.
+    Dane,
+    /// RFC 8461.
+    MtaSts,
+    /// RFC 8689: REQUIRETLS.
+    RequireTls,
+    /// RFC 8689: TLS-Required: no.
+    TlsNotRequired,
+    /// What the transport says.
+    Relay,
+}
+
+impl TlsPolicyKind {
+    /// The name in history and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            TlsPolicyKind::Opportunistic => "opportunistic",
+            TlsPolicyKind::Dane => "dane",
+            TlsPolicyKind::MtaSts => "mta-sts",
+            TlsPolicyKind::RequireTls => "require-tls",
+            TlsPolicyKind::TlsNotRequired => "tls-not-required",
+            TlsPolicyKind::Relay => "relay",
+        }
+    }
 }
 
 /// How a message left the queue.

@@ -2,9 +2,11 @@
 
 mod directory;
 mod event;
+mod hold_rule;
 mod hook;
 mod mailbox;
 mod message;
+mod sts_policy;
 mod suppression;
 mod usage;
 
@@ -12,10 +14,15 @@ pub use directory::{
     AccountRecord, AddressPattern, DkimKeyRecord, DomainRecord, IncomingWebhook, OutgoingWebhook,
 };
 pub use event::{EventKind, EventRecord};
+pub use hold_rule::HoldRuleRecord;
 pub use hook::{
     HookAttempt, HookOutcome, HookRecord, HookSubject, IncomingHook, OutgoingHook, RetiredHookRecord,
 };
 pub use mailbox::{ContentRecord, MailboxRecord, MessageRecord, STANDARD_MAILBOXES, StandardMailbox};
-pub use message::{Attempt, AttemptResult, MessageOutcome, QueueRecord, RetiredRecord, SmtpAnswer, TlsFacts};
+pub use message::{
+    Attempt, AttemptResult, Hold, MessageOutcome, QueueRecord, RetiredRecord, SmtpAnswer, TlsFacts,
+    TlsPolicyKind, TlsVerified,
+};
+pub use sts_policy::{StsMode, StsPolicyRecord};
 pub use suppression::{Streak, SuppressionRecord, SuppressionSource};
 pub use usage::{Recipients, UsageRecord};

@@ -1,7 +1,10 @@
 //! The store as a whole: changes in, state out.
 
+mod due;
 mod limits;
 mod mailboxes;
+mod settle;
+mod sts;
 
 use crate::{records::*, *};
 use mail::{
@@ -39,6 +42,7 @@ impl Fixture {
             catchall_separator: '+',
             disabled: false,
             dkim: Vec::new(),
+            routes: Vec::new(),
         }));
         fixture.apply(Change::PutAccount(account));
         fixture
@@ -60,7 +64,7 @@ impl Fixture {
     }
 
     fn settle(&mut self, id: u64, attempt: Option<Attempt>, decision: Decision) -> Touched {
-        let settlement = Settlement { id: QueueId(id), now: NOW, attempt, decision };
+        let settlement = Settlement { id: QueueId(id), now: NOW, attempt, decision, report: None };
         let mut committed = self.writer.commit([Change::Settle(vec![settlement])].iter()).unwrap();
         assert!(matches!(committed.results.remove(0), Ok(Applied::Settled { .. })));
         committed.touched
@@ -115,6 +119,7 @@ fn account() -> AccountRecord {
         }),
         webhook_secret: vec![1; 24],
         created: NOW,
+        routes: Vec::new(),
     }
 }
 
@@ -135,6 +140,8 @@ fn submission(recipients: &[&str], content: &'static [u8]) -> Submission {
                 mail_from: ReversePath::Address(address("app@example.com")),
                 from_id: None,
                 destination: address(recipient).domain().as_ascii().into(),
+                notify: None,
+                original_recipient: None,
             })
             .collect(),
         message_id: "<1@example.com>".into(),
@@ -147,6 +154,8 @@ fn submission(recipients: &[&str], content: &'static [u8]) -> Submission {
         smtputf8: false,
         sent_copy: None,
         msg_from: address("app@example.com"),
+        envid: None,
+        ret: None,
     }
 }
 
@@ -168,7 +177,16 @@ fn arrival(from_id: Option<FromId>) -> Arrival {
 }
 
 fn attempt(result: AttemptResult) -> Attempt {
-    Attempt { started: NOW, duration_ms: 5, host: "mx".into(), address: None, tls: None, result }
+    Attempt {
+        started: NOW,
+        duration_ms: 5,
+        connect_ms: 1,
+        host: "mx".into(),
+        address: None,
+        tls: None,
+        policy: None,
+        result,
+    }
 }
 
 fn refused(code: u16, text: &str) -> Attempt {
@@ -300,7 +318,13 @@ fn failures_in_a_row_are_remembered_only_while_they_can_count() {
     let later = NOW.after(Duration::from_secs(60));
     for (id, now) in [(from, NOW), (from + 1, later)] {
         let decision = Decision::Failed { verdict: None, suppress: Suppress::No };
-        f.apply(Change::Settle(vec![Settlement { id: QueueId(id), now, attempt: None, decision }]));
+        f.apply(Change::Settle(vec![Settlement {
+            id: QueueId(id),
+            now,
+            attempt: None,
+            decision,
+            report: None,
+        }]));
     }
     let sweep = |now: Timestamp| Change::Sweep(Sweep { now, events_before: NOW, limit: 100 });
     f.apply(sweep(NOW.after(KEEP)));

@@ -133,6 +133,8 @@ async fn submit(mut call: Call) -> std::result::Result<Queued, ApiError> {
         smtputf8: prepared.smtputf8 || needs_smtputf8,
         sent_copy: copy,
         msg_from,
+        envid: None,
+        ret: None,
     };
     let accepted = handles.writer.accept(submission).await?;
     let submissions =
@@ -177,6 +179,8 @@ fn new_recipients(
             address: address.clone(),
             mail_from: ReversePath::Address(mail_from),
             from_id,
+            notify: None,
+            original_recipient: None,
         })
     };
     addressed.recipients().map(new).collect()

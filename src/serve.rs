@@ -1,0 +1,159 @@
+//! `postrider serve`: the server.
+
+use crate::{
+    app::Mode,
+    control::ControlSocket,
+    listen::Binder,
+    logging::{self, LogControl},
+    open_files,
+    server::{self, HttpSocket, Server, Sockets},
+    signals::StopSignals,
+    systemd,
+    tls::{Certificate, read_certificate},
+};
+use actors::Router;
+use anyhow::{Context, bail, ensure};
+use config::{Service, Settings, SmtpRole, Tls};
+use mail::Domain;
+use rustls::ServerConfig;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    pin::pin,
+    sync::Arc,
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Runs with the settings in `file` until a signal says stop.
+///
+/// # Errors
+/// When the settings are wrong, or the data directory or an address is in use, among others.
+pub async fn run(file: PathBuf) -> anyhow::Result<()> {
+    let settings = Settings::load(&file, config::environment())?;
+    let log = logging::start(&settings.log);
+    let hostname = fit_to_serve(&settings, &file)?;
+    open_files::raise(open_files::needed(&settings));
+    let certificate = certificate(&settings.tls)?;
+    let tls = settings.tls.is_on().then(|| certificate.server_config());
+    let data = server::open_store(&settings)?;
+    let sockets = sockets(&settings, tls)?;
+    let router = router(&settings);
+    let server = Server::start(data, settings, hostname, Mode::Serve, router, sockets)?;
+    let stopped = until_stopped(&server, || reload(&file, &log, &certificate)).await;
+    systemd::stopping();
+    stopped?;
+    server.stop().await;
+    Ok(())
+}
+
+/// Says that the server is ready, and returns when it is asked to stop. Until then, feeds the watchdog, and calls
+/// `reload` when asked to.
+async fn until_stopped(server: &Server, reload: impl Fn()) -> anyhow::Result<()> {
+    let mut stop = pin!(StopSignals::listen()?.stop_requested(server));
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut watchdog = pin!(systemd::feed_watchdog(server));
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), hostname = server.app().hostname.as_ascii(), "ready");
+    systemd::ready();
+    loop {
+        tokio::select! {
+            stopped = &mut stop => return stopped,
+            () = &mut watchdog => {}
+            Some(()) = hangup.recv() => reload(),
+        }
+    }
+}
+
+/// Settings that are right by themselves may still not be enough to serve, or more than is there. Returns the hostname.
+fn fit_to_serve(settings: &Settings, file: &Path) -> anyhow::Result<Domain> {
+    let at = file.display();
+    let hostname = settings.hostname.clone().with_context(|| {
+        format!("{at}: hostname is missing: set it to the name of this machine, as hostname = \"mail.example.com\"")
+    })?;
+    ensure!(
+        !settings.http.is_empty() || !settings.smtp.is_empty(),
+        "{at}: there are no listeners: add an [[http]] section, as address = \"127.0.0.1:8080\", services = [\"webapi\"]"
+    );
+    for listener in &settings.smtp {
+        match listener.role {
+            SmtpRole::Incoming => {}
+            SmtpRole::Submission { .. } | SmtpRole::Submissions => bail!(
+                "{at}: the [[smtp]] listener on {} has a role for submission, which this version does not offer yet; \
+                 remove it, and send over the webapi",
+                listener.address
+            ),
+        }
+    }
+    for listener in &settings.http {
+        if listener.services.iter().any(|service| matches!(service, Service::Account | Service::Admin)) {
+            tracing::warn!(address = %listener.address, "the services account and admin are not there yet");
+        }
+    }
+    if let Tls::Acme(_) = settings.tls {
+        bail!(
+            "{at}: tls.acme is not offered yet by this version; get the certificate by another program, and set \
+             tls.cert_file and tls.key_file"
+        );
+    }
+    Ok(hostname)
+}
+
+/// How mail leaves.
+fn router(settings: &Settings) -> Router {
+    Router::relay("localhost", (Ipv4Addr::LOCALHOST, settings.delivery.port).into())
+}
+
+fn certificate(tls: &Tls) -> anyhow::Result<Arc<Certificate>> {
+    let certificate = Arc::<Certificate>::default();
+    match tls {
+        Tls::Files { cert, key } => certificate.set(read_certificate(cert, key)?),
+        Tls::Off | Tls::Acme(_) => {}
+    }
+    Ok(certificate)
+}
+
+/// Binds everything. The data directory's lock is held, so that its control socket is nobody else's.
+fn sockets(settings: &Settings, tls: Option<Arc<ServerConfig>>) -> anyhow::Result<Sockets> {
+    let control = Some(ControlSocket::bind(&settings.data_dir)?);
+    let http = settings.http.iter().map(|listener| listener.address);
+    let all: Vec<SocketAddr> = http.chain(settings.smtp.iter().map(|listener| listener.address)).collect();
+    let binder = Binder { all: &all, remedy: "choose another address in the settings" };
+    let bind = |address, what: &'static str| {
+        let listener = binder.bind(address, what)?;
+        tracing::info!(address = %listener.local_addr()?, "{what} listens");
+        Ok(listener)
+    };
+    let http = settings.http.iter().map(|listener| {
+        Ok(HttpSocket {
+            listener: bind(listener.address, if listener.tls { "HTTPS" } else { "HTTP" })?,
+            services: listener.services.clone(),
+            trusted_proxies: listener.trusted_proxies.clone(),
+            tls: tls.clone().filter(|_| listener.tls),
+        })
+    });
+    let http = http.collect::<anyhow::Result<_>>()?;
+    let smtp = settings.smtp.iter().map(|listener| bind(listener.address, "SMTP"));
+    let smtp = smtp.collect::<anyhow::Result<_>>()?;
+    Ok(Sockets { http, smtp, smtp_tls: tls, control })
+}
+
+/// Reads certificate files and log level again. What is wrong is logged, and then all stays as it was.
+fn reload(file: &Path, log: &LogControl, certificate: &Certificate) {
+    systemd::reloading();
+    match reloaded(file, certificate) {
+        Ok(settings) => {
+            log.set_level(settings.log.level);
+            tracing::info!("certificate files and log level were read again");
+        }
+        Err(error) => tracing::error!("nothing was reloaded: {error:#}"),
+    }
+    systemd::ready();
+}
+
+fn reloaded(file: &Path, certificate: &Certificate) -> anyhow::Result<Settings> {
+    let settings = Settings::load(file, config::environment())?;
+    match &settings.tls {
+        Tls::Files { cert, key } => certificate.set(read_certificate(cert, key)?),
+        Tls::Off | Tls::Acme(_) => {}
+    }
+    Ok(settings)
+}
