@@ -18,8 +18,8 @@ mod webhooks;
 
 pub use clock::Clock;
 pub use delivery::{
-    ConvertError, DeliveryOptions, DeliverySnapshot, Dialer, NextHop, RetrySchedule, Router, Stream,
-    TcpDialer, seven_bit,
+    ConvertError, DeliveryOptions, DeliverySnapshot, Dialer, NextHop, Reporter, RetrySchedule, Router,
+    Stream, TcpDialer, seven_bit,
 };
 pub use janitor::JanitorOptions;
 pub use metrics::Metrics;
@@ -83,6 +83,8 @@ pub struct Handles {
     pub clock: Clock,
     /// Says which delivery actor sends to a recipient.
     pub router: Router,
+    /// Composes DSNs, for messages that a person fails.
+    pub reporter: Reporter,
     supervisor: Addr<Supervisor>,
 }
 
@@ -105,12 +107,15 @@ pub fn start(store: Store, writer: Writer, options: Options) -> Handles {
         metrics.clone(),
         alone.as_ref(),
     );
+    let reporter =
+        Reporter::new(store.clone(), &options.delivery.ehlo_name, options.delivery.schedule.clone());
     let delivery = Arc::new(delivery::Deps {
         store: store.clone(),
         writer: writer.clone(),
         clock: clock.clone(),
         dialer: options.dialer,
         router: router.clone(),
+        reporter: reporter.clone(),
         connections: Arc::new(Semaphore::new(options.delivery.connections_max)),
         content_kib: Arc::new(Semaphore::new((options.delivery.content_bytes_max / 1024).max(1))),
         options: options.delivery,
@@ -158,6 +163,7 @@ pub fn start(store: Store, writer: Writer, options: Options) -> Handles {
         suppressions: Suppressions::new(suppressions_address),
         clock,
         router,
+        reporter,
         supervisor,
     }
 }

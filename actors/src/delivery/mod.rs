@@ -6,11 +6,13 @@ mod convert;
 mod dial;
 mod login;
 mod plan;
+mod report;
 mod route;
 
 pub use convert::{ConvertError, seven_bit};
 pub use dial::{Dialer, Stream, TcpDialer};
 pub use plan::RetrySchedule;
+pub use report::Reporter;
 pub use route::{NextHop, Router};
 
 use crate::{
@@ -132,6 +134,7 @@ pub(crate) struct Deps {
     pub(crate) clock: Clock,
     pub(crate) dialer: Arc<dyn Dialer>,
     pub(crate) router: Router,
+    pub(crate) reporter: Reporter,
     pub(crate) connections: Arc<Semaphore>,
     /// Room for the contents of messages under way, in KiB.
     pub(crate) content_kib: Arc<Semaphore>,
@@ -405,12 +408,12 @@ async fn run(
     drop(slot);
 
     let now = deps.clock.now();
-    let settlements = ids
-        .iter()
-        .zip(attempts)
-        .zip(made)
-        .map(|((&id, attempt), made)| settlement(&deps, id, attempt, made + 1, now))
-        .collect();
+    let mut settlements = Vec::with_capacity(ids.len());
+    for ((&id, attempt), made) in ids.iter().zip(attempts).zip(made) {
+        let mut settlement = settlement(&deps, id, attempt, made + 1, now);
+        settlement.report = deps.reporter.after_attempt(&settlement, made + 1).await;
+        settlements.push(settlement);
+    }
     settle(deps, settlements, claim).await;
 }
 

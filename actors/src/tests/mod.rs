@@ -2,6 +2,7 @@
 
 mod delivery;
 mod fixture;
+mod reports;
 mod supervision;
 mod webhooks;
 mod writer;
