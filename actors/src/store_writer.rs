@@ -6,11 +6,12 @@
 
 use crate::{Metrics, hints::Hints};
 use actix::{Actor, ActorContext, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message};
-use mail::{AccountId, BaseAddress, MsgId, QueueId, SuppressionId};
+use mail::{AccountId, BaseAddress, Domain, MsgId, QueueId, SuppressionId};
 use std::{ops::Range, sync::Arc, time::Duration};
 use store::{
     Applied, Arrival, Change, HookSettlement, MessageAction, NewSuppression, Refusal, Settlement, Store,
-    StoreError, Submission, Sweep, Writer, records::ContentRecord,
+    StoreError, Submission, Sweep, Writer,
+    records::{ContentRecord, StsPolicyRecord},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot, watch};
 
@@ -180,6 +181,15 @@ impl StoreWriter {
     /// Records what became of webhook calls.
     pub(crate) async fn settle_hooks(&self, settlements: Vec<HookSettlement>) -> Result<(), WriteError> {
         self.write(Change::SettleHooks(settlements), None).await.map(drop)
+    }
+
+    /// Keeps the MTA-STS policy of a domain.
+    pub(crate) async fn put_sts_policy(
+        &self,
+        domain: Domain,
+        policy: StsPolicyRecord,
+    ) -> Result<(), WriteError> {
+        self.bounded(Change::PutStsPolicy { domain, policy: Some(policy) }).await.map(drop)
     }
 
     pub(crate) async fn suppress(&self, new: NewSuppression) -> Result<SuppressionId, WriteError> {

@@ -5,6 +5,7 @@
 //! [`Settings::load`] and [`environment`].
 
 mod delivery;
+mod destinations;
 mod dns;
 mod duration;
 mod error;
@@ -27,7 +28,8 @@ mod user_dirs;
 mod webhooks;
 
 pub use delivery::Delivery;
-pub use dns::Dns;
+pub use destinations::DestinationLimits;
+pub use dns::{Dns, Dnssec};
 pub use duration::{InvalidPeriod, Period};
 pub use error::{ConfigError, ConfigErrors, Origin};
 pub use host::Host;

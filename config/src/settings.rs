@@ -1,8 +1,8 @@
 //! All settings: defaults, the file and the environment in one value.
 
 use crate::{
-    ConfigError, ConfigErrors, Delivery, Dns, HttpListener, Limits, Log, Origin, Retention, SmtpListener,
-    Store, Tls, Transport, Webhooks, routes,
+    ConfigError, ConfigErrors, Delivery, DestinationLimits, Dns, HttpListener, Limits, Log, Origin,
+    Retention, SmtpListener, Store, Tls, Transport, Webhooks, routes,
     source::{PREFIX, Reader, Section, Table, domain, overlay, overlay_environment, parse_document, path},
 };
 use mail::{Domain, Route};
@@ -48,6 +48,8 @@ pub struct Settings {
     pub transports: Vec<Transport>,
     /// Which messages take which transport, in order; at most 10,000.
     pub routes: Vec<Route>,
+    /// What some destinations get at most; the first that means a destination counts; at most 1000.
+    pub destinations: Vec<DestinationLimits>,
 }
 
 impl Settings {
@@ -109,6 +111,8 @@ impl Settings {
         let smtp = root.sections("smtp", 64, |section| SmtpListener::read(section, &tls));
         let transports = root.sections("transports", 1000, Transport::read);
         let routes = root.sections("routes", 10_000, |section| routes::read(section, &transports));
+        let destinations =
+            root.sections("destinations", 1000, |section| DestinationLimits::read(section, &transports));
 
         if let Some(address) =
             twice(http.iter().map(|l| l.address).chain(smtp.iter().map(|l| l.address)), is_fixed)
@@ -134,6 +138,7 @@ impl Settings {
             smtp,
             transports,
             routes,
+            destinations,
         })
     }
 }

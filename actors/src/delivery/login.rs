@@ -9,7 +9,6 @@ use smtp::{Login, Sha256};
 use std::num::NonZeroU32;
 
 /// The login with SCRAM-SHA-256 allowed, for one session; without it where the system has no random octets.
-#[expect(dead_code, reason = "used where transports with a login are routed to")]
 pub(crate) fn for_session(login: Login) -> Login {
     let mut nonce = [0; 18];
     match SystemRandom::new().fill(&mut nonce) {
