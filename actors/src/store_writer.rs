@@ -226,6 +226,15 @@ impl StoreWriter {
         }
     }
 
+    /// Changes domains and accounts, all together or none.
+    ///
+    /// # Errors
+    /// `Refused(DirectoryChanged)` when they are no longer as whoever decided this saw them, and
+    /// [`WriteError::Busy`] when too many changes wait.
+    pub async fn change_directory(&self, change: store::DirectoryChange) -> Result<(), WriteError> {
+        self.bounded(Change::ChangeDirectory(change)).await.map(drop)
+    }
+
     pub(crate) async fn sweep(&self, sweep: Sweep) -> Result<usize, WriteError> {
         match self.write(Change::Sweep(sweep), None).await? {
             Applied::Swept(removed) => Ok(removed),

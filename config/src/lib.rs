@@ -6,6 +6,7 @@
 
 mod delivery;
 mod destinations;
+mod directory;
 mod dns;
 mod duration;
 mod error;
@@ -29,6 +30,9 @@ mod webhooks;
 
 pub use delivery::Delivery;
 pub use destinations::DestinationLimits;
+pub use directory::{
+    AccountEntry, AddressEntry, DirectoryFile, DkimEntry, DomainEntry, Located, PasswordEntry, WebhookEntry,
+};
 pub use dns::{Dns, Dnssec};
 pub use duration::{InvalidPeriod, Period};
 pub use error::{ConfigError, ConfigErrors, Origin};

@@ -15,7 +15,7 @@ use std::{
 
 const DEFAULTS: &str = include_str!("../postrider.toml");
 const FILE_MAX: u64 = 4 << 20;
-const SECRET_FILE_MAX: u64 = 8 << 10;
+pub(crate) const SECRET_FILE_MAX: u64 = 8 << 10;
 
 /// What the operator chose. Every value is within its bounds, and those that depend on each other agree.
 #[derive(Clone, Debug)]
@@ -69,11 +69,7 @@ impl Settings {
     pub fn load(path: &Path, env: impl Iterator<Item = (String, String)>) -> Result<Settings, ConfigErrors> {
         match read_text(path, FILE_MAX) {
             Ok(text) => Settings::parse(&text, path, env, &|path| read_text(path, SECRET_FILE_MAX)),
-            Err(error) => {
-                let problem = format!("cannot be read: {error}");
-                let error = ConfigError { origin: Origin::Default, key: String::new(), problem };
-                Err(ConfigErrors::new(path.to_owned(), vec![error]))
-            }
+            Err(error) => Err(unreadable(path, &error)),
         }
     }
 
@@ -179,7 +175,14 @@ fn forget_lines(tree: &mut Table) {
     }
 }
 
-fn read_text(path: &Path, max: u64) -> io::Result<String> {
+/// That a file cannot be read.
+pub(crate) fn unreadable(path: &Path, error: &io::Error) -> ConfigErrors {
+    let problem = format!("cannot be read: {error}");
+    let error = ConfigError { origin: Origin::Default, key: String::new(), problem };
+    ConfigErrors::new(path.to_owned(), vec![error])
+}
+
+pub(crate) fn read_text(path: &Path, max: u64) -> io::Result<String> {
     let mut text = String::new();
     let read = File::open(path)?.take(max + 1).read_to_string(&mut text)?;
     match u64::try_from(read) {

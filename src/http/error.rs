@@ -167,7 +167,11 @@ impl From<Refusal> for ApiError {
         let code = match refusal {
             Refusal::Full => return ApiError::busy(),
             // Fresh FromIDs are random, and what arrives comes over SMTP.
-            Refusal::FromIdInUse | Refusal::OverQuota => return ApiError::server(refusal),
+            Refusal::FromIdInUse
+            | Refusal::OverQuota
+            // No call of the webapi changes the directory.
+            | Refusal::DirectoryChanged
+            | Refusal::StillInUse => return ApiError::server(refusal),
             Refusal::NotFound | Refusal::Exists => Code::Error,
             Refusal::MessageLimit(_) => Code::MessageLimitReached,
             Refusal::RecipientLimit(_) => Code::RecipientLimitReached,

@@ -116,6 +116,14 @@ pub enum Refusal {
     /// The message would have too many custom keywords.
     #[error("a message has at most {} custom keywords", mail::Flag::CUSTOM_MAX)]
     TooManyFlags,
+    /// Domains or accounts were changed after the one who wants this change had looked at them.
+    #[error("domains or accounts were changed meanwhile; look at them again, and repeat the command")]
+    DirectoryChanged,
+    /// A domain or account cannot be removed yet.
+    #[error(
+        "there is queued mail of it, or there are webhook calls pending; disable it and wait for them to end, or drop them with `postrider queue drop` and `postrider hooks cancel`"
+    )]
+    StillInUse,
     /// There is no room for new messages; what is queued is still delivered.
     #[error("no room left for new messages")]
     Full,

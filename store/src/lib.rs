@@ -20,6 +20,7 @@ mod layout;
 mod mailboxes;
 mod queue;
 pub mod records;
+mod removal;
 mod report;
 mod sts;
 mod suppressions;
