@@ -26,6 +26,7 @@ mod observation;
 mod openapi;
 mod peers;
 mod reading;
+mod reports;
 mod restart;
 mod send_errors;
 mod send_files;

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use mail::{DkimSigner, EnhancedCode, SignError, Unconvertible, without_signatures_of};
+use store::{Store, records::QueueRecord};
 
 /// Why a message cannot go to such a host. Permanent: it stays as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +25,26 @@ impl ConvertError {
     }
 }
 
+/// The content of a message for a host without 8BITMIME, signed again with the keys of its sender's domain. It is
+/// made anew for each attempt, as what is stored is for all hosts.
+pub(super) async fn for_sender(
+    store: &Store,
+    message: &QueueRecord,
+    content: Bytes,
+) -> Result<Bytes, ConvertError> {
+    let domain = message.mail_from.address().map(|address| address.domain().clone());
+    let domain = domain.and_then(|name| store.directory().domain(&name).cloned());
+    let is_slow = store.is_large(content.len())
+        || domain.iter().flat_map(|domain| &domain.signers).any(|signer| signer.key().is_slow());
+    let convert =
+        move || seven_bit(&content, domain.as_deref().map(|domain| &*domain.signers).unwrap_or_default());
+    if !is_slow {
+        return convert();
+    }
+    // The task can only be gone when the runtime is, and then nobody waits for it.
+    tokio::task::spawn_blocking(convert).await.unwrap_or(Err(ConvertError::Sign(SignError::Failed)))
+}
+
 /// The message without octets above 127, with the signatures of `signers` made anew, in their order; the message
 /// itself when it has no such octets.
 ///
@@ -34,6 +55,7 @@ impl ConvertError {
 pub fn seven_bit(content: &Bytes, signers: &[DkimSigner]) -> Result<Bytes, ConvertError> {
     let Some(converted) = mail::seven_bit(content)? else { return Ok(content.clone()) };
     let unsigned = without_signatures_of(signers, &converted.content);
+    drop(converted);
     let signatures: Result<Vec<_>, _> = signers.iter().map(|signer| signer.sign(&unsigned)).collect();
     let mut signed = signatures?.concat();
     signed.extend_from_slice(&unsigned);
