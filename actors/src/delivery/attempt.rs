@@ -236,7 +236,7 @@ fn obstructed(started: Timestamp, ended: Timestamp, obstacle: Obstacle, count: u
         AttemptResult::Failed { error, permanent: obstacle.is_permanent(), enhanced: obstacle.enhanced() };
     let (result, health) = match obstacle {
         Obstacle::Refusal { code, text } => {
-            (AttemptResult::Refused(answer(&Reply::new(code, &text))), Health::Unknown)
+            (AttemptResult::Refused(scripted_answer(code, text)), Health::Unknown)
         }
         Obstacle::Open { host, address, policy, error } => {
             facts.host = host;
@@ -340,6 +340,16 @@ fn answer(reply: &Reply) -> SmtpAnswer {
         code: reply.code(),
         enhanced: reply.enhanced().and_then(enhanced_code),
         text: text[..text.floor_char_boundary(TEXT_MAX)].to_owned(),
+    }
+}
+
+/// The reply of a transport that fails everything, which may begin with an enhanced code.
+fn scripted_answer(code: u16, text: String) -> SmtpAnswer {
+    let enhanced =
+        text.split_once(' ').and_then(|(first, rest)| Some((first.parse().ok()?, rest.to_owned())));
+    match enhanced {
+        Some((enhanced, text)) => SmtpAnswer { code, enhanced: Some(enhanced), text },
+        None => SmtpAnswer { code, enhanced: None, text },
     }
 }
 

@@ -3,6 +3,7 @@
 mod delivery;
 mod fixture;
 mod reports;
+mod routing;
 mod supervision;
 mod webhooks;
 mod writer;
