@@ -2,6 +2,7 @@
 
 mod attempt;
 mod connection;
+mod convert;
 mod dial;
 mod exchange;
 mod lanes;
@@ -9,18 +10,21 @@ mod login;
 mod mta_sts;
 mod options;
 mod plan;
+mod report;
 mod route;
 mod run;
 mod tls;
 mod tls_policy;
 mod walk;
 
+pub use convert::{ConvertError, seven_bit};
 pub use dial::{Dialer, NextHop, Proxy, Stream, TcpDialer};
 pub(crate) use lanes::Lanes;
 pub(crate) use mta_sts::StsPolicies;
 pub use mta_sts::{HttpsFetcher, PolicyFetcher};
 pub use options::DeliveryOptions;
 pub use plan::RetrySchedule;
+pub use report::Reporter;
 pub use route::{Journey, Router};
 pub(crate) use tls::{Roots, TlsClient};
 
@@ -121,6 +125,7 @@ pub(crate) struct Deps {
     pub(crate) sts: StsPolicies,
     pub(crate) tls: TlsClient,
     pub(crate) router: Router,
+    pub(crate) reporter: Reporter,
     pub(crate) lanes: Lanes,
     /// Room for the contents of messages under way, in KiB.
     pub(crate) content_kib: Arc<Semaphore>,

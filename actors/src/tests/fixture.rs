@@ -394,6 +394,28 @@ impl Fixture {
         self.handles.writer.put_account(AccountRecord { incoming_webhook, ..account() }).await.unwrap();
     }
 
+    /// Has DSNs put into the Inbox.
+    pub(super) async fn want_reports(&self) {
+        self.handles.writer.put_account(AccountRecord { dsn_to_inbox: true, ..account() }).await.unwrap();
+    }
+
+    /// What is in the Inbox, oldest first.
+    pub(super) fn inbox(&self) -> Vec<(MessageRecord, String)> {
+        let messages = self.handles.store.read(|view| {
+            let mailboxes = view.mailboxes(ACCOUNT)?;
+            let (inbox, _) = mailboxes.iter().find(|(_, mailbox)| mailbox.name == "Inbox").unwrap();
+            let ids = view.mailbox_messages(*inbox, None, usize::MAX)?;
+            ids.into_iter()
+                .map(|id| {
+                    let record = view.mailbox_message(id)?.unwrap();
+                    let content = view.content(record.content)?.unwrap();
+                    Ok((record, String::from_utf8(content.into()).unwrap()))
+                })
+                .collect()
+        });
+        messages.unwrap()
+    }
+
     pub(super) async fn arrive(&self, content: ContentRecord, size: u64) {
         let arrival = Arrival {
             now: self.clock.now(),

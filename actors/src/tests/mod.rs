@@ -2,6 +2,7 @@
 
 mod delivery;
 mod fixture;
+mod reports;
 mod routing;
 mod supervision;
 mod webhooks;
