@@ -1,7 +1,6 @@
 //! Destinations side by side, and the ways to them.
 
 use super::fixture::*;
-use crate::*;
 use mail::QueueId;
 use std::time::Duration;
 use store::records::{AttemptResult, MessageOutcome};
