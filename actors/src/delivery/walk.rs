@@ -126,7 +126,7 @@ impl<'w> Walk<'w> {
 
     /// Opens a connection to the next host that can be reached; `None` when there is none left.
     pub(crate) async fn next(&mut self) -> Option<Result<Connection, Obstacle>> {
-        let mut last = None;
+        let mut met: Option<Obstacle> = None;
         while let Some(stop) = self.ahead.pop_front() {
             let reached = match stop {
                 Stop::Exchanger { host, domain, port, family, proven, sts } => {
@@ -139,13 +139,16 @@ impl<'w> Walk<'w> {
                 },
             };
             if let Err(obstacle) = reached {
-                last = Some(Err(obstacle));
+                // What another time may be otherwise counts more than what will not.
+                if !obstacle.is_permanent() || met.as_ref().is_none_or(Obstacle::is_permanent) {
+                    met = Some(obstacle);
+                }
             }
             if self.tries >= TRIES_MAX || Instant::now() > self.until {
                 self.ahead.clear();
             }
         }
-        last
+        met.map(Err)
     }
 
     /// Whether there are more hosts to try.
