@@ -213,14 +213,18 @@ fn obstructed(started: Timestamp, ended: Timestamp, obstacle: Obstacle, count: u
         AttemptResult::Failed { error, permanent: obstacle.is_permanent(), enhanced: obstacle.enhanced() };
     let (result, health) = match obstacle {
         Obstacle::Refusal { code, text } => {
-            (AttemptResult::Refused(answer(&Reply::new(code, &text))), Health::Unknown)
+            let (enhanced, text) = match EnhancedCode::at_start(&text) {
+                Some((enhanced, rest)) => (Some(enhanced), rest.to_owned()),
+                None => (None, text),
+            };
+            (AttemptResult::Refused(SmtpAnswer { code, enhanced, text }), Health::Unknown)
         }
         Obstacle::Open { host, address, policy, error } => {
             facts.host = host;
             facts.address = Some(address);
             facts.policy = Some(policy);
             match error {
-                OpenError::Session(Failure::Refused { reply, .. }) => {
+                OpenError::Session(Failure::Refused { reply, at }) if at != Phase::Auth => {
                     (AttemptResult::Refused(answer(&reply)), Health::Unreachable)
                 }
                 _ => (failed, Health::Unreachable),

@@ -365,9 +365,12 @@ impl Obstacle {
             Obstacle::NoAddress { exists, .. } => !exists,
             Obstacle::Unfit { unfit, .. } => *unfit == Unfit::Unproven,
             Obstacle::Open { error: OpenError::Loop, .. } => true,
-            Obstacle::Open { error: OpenError::Session(failure), .. } => {
-                failure.enhanced().is_some_and(|code| code.class() == 5)
-            }
+            Obstacle::Open { error: OpenError::Session(failure), .. } => match failure {
+                // The operator can put the login right.
+                Failure::Refused { at: Phase::Auth, .. } => false,
+                Failure::Refused { reply, .. } => !reply.is_transient(),
+                failure => failure.enhanced().is_some_and(|code| code.class() == 5),
+            },
             Obstacle::Lookup(_) | Obstacle::Open { .. } | Obstacle::Refusal { .. } | Obstacle::Setting(_) => {
                 false
             }
@@ -387,6 +390,7 @@ impl Obstacle {
             Obstacle::Unfit { unfit, .. } => return unfit.enhanced(),
             Obstacle::Open { error, .. } => match error {
                 OpenError::Unreachable(_) => (4, 4, 1),
+                OpenError::Session(Failure::Refused { at: Phase::Auth, .. }) => (4, 7, 8),
                 OpenError::Session(failure) => {
                     return failure
                         .enhanced()
