@@ -255,14 +255,18 @@ fn obstructed(started: Timestamp, ended: Timestamp, obstacle: Obstacle, count: u
         AttemptResult::Failed { error, permanent: obstacle.is_permanent(), enhanced: obstacle.enhanced() };
     let (result, health) = match obstacle {
         Obstacle::Refusal { code, text } => {
-            (AttemptResult::Refused(scripted_answer(code, text)), Health::Unknown)
+            let (enhanced, text) = match EnhancedCode::at_start(&text) {
+                Some((enhanced, rest)) => (Some(enhanced), rest.to_owned()),
+                None => (None, text),
+            };
+            (AttemptResult::Refused(SmtpAnswer { code, enhanced, text }), Health::Unknown)
         }
         Obstacle::Open { host, address, policy, error } => {
             facts.host = host;
             facts.address = Some(address);
             facts.policy = Some(policy);
             match error {
-                OpenError::Session(Failure::Refused { reply, .. }) => {
+                OpenError::Session(Failure::Refused { reply, at }) if at != Phase::Auth => {
                     (AttemptResult::Refused(answer(&reply)), Health::Unreachable)
                 }
                 _ => (failed, Health::Unreachable),
@@ -359,16 +363,6 @@ fn answer(reply: &Reply) -> SmtpAnswer {
         code: reply.code(),
         enhanced: reply.enhanced().and_then(enhanced_code),
         text: text[..text.floor_char_boundary(TEXT_MAX)].to_owned(),
-    }
-}
-
-/// The reply of a transport that fails everything, which may begin with an enhanced code.
-fn scripted_answer(code: u16, text: String) -> SmtpAnswer {
-    let enhanced =
-        text.split_once(' ').and_then(|(first, rest)| Some((first.parse().ok()?, rest.to_owned())));
-    match enhanced {
-        Some((enhanced, text)) => SmtpAnswer { code, enhanced: Some(enhanced), text },
-        None => SmtpAnswer { code, enhanced: None, text },
     }
 }
 

@@ -125,7 +125,7 @@ impl<'w> Walk<'w> {
 
     /// Opens a connection to the next host that can be reached; `None` when there is none left.
     pub(crate) async fn next(&mut self) -> Option<Result<Connection, Obstacle>> {
-        let mut last = None;
+        let mut met: Option<Obstacle> = None;
         while let Some(stop) = self.ahead.pop_front() {
             let reached = match stop {
                 Stop::Exchanger { host, domain, port, family, proven, sts } => {
@@ -138,13 +138,16 @@ impl<'w> Walk<'w> {
                 },
             };
             if let Err(obstacle) = reached {
-                last = Some(Err(obstacle));
+                // What another time may be otherwise counts more than what will not.
+                if !obstacle.is_permanent() || met.as_ref().is_none_or(Obstacle::is_permanent) {
+                    met = Some(obstacle);
+                }
             }
             if self.tries >= TRIES_MAX || Instant::now() > self.until {
                 self.ahead.clear();
             }
         }
-        last
+        met.map(Err)
     }
 
     /// Whether there are more hosts to try.
@@ -362,9 +365,12 @@ impl Obstacle {
             Obstacle::NoAddress { exists, .. } => !exists,
             Obstacle::Unfit { unfit, .. } => *unfit == Unfit::Unproven,
             Obstacle::Open { error: OpenError::Loop, .. } => true,
-            Obstacle::Open { error: OpenError::Session(failure), .. } => {
-                failure.enhanced().is_some_and(|code| code.class() == 5)
-            }
+            Obstacle::Open { error: OpenError::Session(failure), .. } => match failure {
+                // The operator can put the login right.
+                Failure::Refused { at: Phase::Auth, .. } => false,
+                Failure::Refused { reply, .. } => !reply.is_transient(),
+                failure => failure.enhanced().is_some_and(|code| code.class() == 5),
+            },
             Obstacle::Lookup(_) | Obstacle::Open { .. } | Obstacle::Refusal { .. } | Obstacle::Setting(_) => {
                 false
             }
@@ -384,6 +390,7 @@ impl Obstacle {
             Obstacle::Unfit { unfit, .. } => return unfit.enhanced(),
             Obstacle::Open { error, .. } => match error {
                 OpenError::Unreachable(_) => (4, 4, 1),
+                OpenError::Session(Failure::Refused { at: Phase::Auth, .. }) => (4, 7, 8),
                 OpenError::Session(failure) => {
                     return failure
                         .enhanced()
