@@ -4,6 +4,7 @@
 //! `tests/setup` prepares what some of them need: judges in Python, a browser, Node.js and swaks.
 
 mod accounts;
+mod acme;
 mod authentication;
 mod browser;
 mod clients;
