@@ -19,8 +19,8 @@ mod webhooks;
 
 pub use clock::Clock;
 pub use delivery::{
-    DeliveryOptions, DeliverySnapshot, Dialer, HttpsFetcher, Journey, NextHop, PolicyFetcher, Proxy,
-    RetrySchedule, Router, Stream, TcpDialer,
+    ConvertError, DeliveryOptions, DeliverySnapshot, Dialer, HttpsFetcher, Journey, NextHop, PolicyFetcher,
+    Proxy, Reporter, RetrySchedule, Router, Stream, TcpDialer, seven_bit,
 };
 pub use janitor::JanitorOptions;
 pub use metrics::Metrics;
@@ -91,6 +91,8 @@ pub struct Handles {
     pub clock: Clock,
     /// Says which delivery actor sends to a recipient.
     pub router: Router,
+    /// Composes DSNs, for messages that a person fails.
+    pub reporter: Reporter,
     supervisor: Addr<Supervisor>,
 }
 
@@ -113,6 +115,8 @@ pub fn start(store: Store, writer: Writer, options: Options) -> Handles {
         metrics.clone(),
         alone.as_ref(),
     );
+    let reporter =
+        Reporter::new(store.clone(), &options.delivery.ehlo_name, options.delivery.schedule.clone());
     let delivery = Arc::new(delivery::Deps {
         store: store.clone(),
         writer: writer.clone(),
@@ -128,6 +132,7 @@ pub fn start(store: Store, writer: Writer, options: Options) -> Handles {
         resolver: options.resolver,
         tls: delivery::TlsClient::new(delivery::Roots::system_and(&options.authorities)),
         router: router.clone(),
+        reporter: reporter.clone(),
         lanes: delivery::Lanes::new(
             options.delivery.connections_max,
             options.delivery.connections_waiting_max,
@@ -178,6 +183,7 @@ pub fn start(store: Store, writer: Writer, options: Options) -> Handles {
         suppressions: Suppressions::new(suppressions_address),
         clock,
         router,
+        reporter,
         supervisor,
     }
 }

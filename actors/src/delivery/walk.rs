@@ -2,6 +2,7 @@
 
 use super::{
     Deps, Dialer,
+    attempt::{Job, Placed},
     connection::{Connection, OpenError, Opening},
     dial::{NextHop, Proxy},
     exchange::{NoExchange, exchanges},
@@ -32,6 +33,7 @@ pub(crate) struct Walk<'w> {
     deps: &'w Deps,
     demand: Demand,
     account: AccountId,
+    placed: Placed,
     ahead: VecDeque<Stop>,
     settings: Settings<'w>,
     /// Contents may go by BDAT.
@@ -86,12 +88,8 @@ pub(crate) enum Obstacle {
 
 impl<'w> Walk<'w> {
     /// Finds the hosts of a destination.
-    pub(crate) async fn begin(
-        deps: &'w Deps,
-        destination: &str,
-        account: AccountId,
-        demand: Demand,
-    ) -> Result<Walk<'w>, Obstacle> {
+    pub(crate) async fn begin(deps: &'w Deps, destination: &str, job: &Job) -> Result<Walk<'w>, Obstacle> {
+        let (account, demand) = (job.messages[0].1.account, job.demand());
         let (way, domain) =
             deps.router.way(destination).map_err(|unknown| Obstacle::Setting(unknown.to_string()))?;
         let ehlo_name = deps.options.ehlo_name.as_str();
@@ -121,7 +119,8 @@ impl<'w> Walk<'w> {
             }
         };
         let until = Instant::now() + TIME_MAX;
-        Ok(Walk { deps, demand, account, ahead, settings, chunking: true, tries: 0, until })
+        let placed = job.placed.clone();
+        Ok(Walk { deps, demand, account, placed, ahead, settings, chunking: true, tries: 0, until })
     }
 
     /// Opens a connection to the next host that can be reached; `None` when there is none left.
@@ -259,6 +258,7 @@ impl<'w> Walk<'w> {
     async fn open(&mut self, hop: NextHop, policy: &HostPolicy) -> Result<Connection, OpenError> {
         self.tries += 1;
         let permit = self.deps.lanes.permit(self.account).await;
+        self.placed.set();
         let opening = Opening {
             hop,
             ehlo_name: self.settings.ehlo_name,

@@ -2,6 +2,8 @@
 
 mod delivery;
 mod fixture;
+mod reports;
+mod routing;
 mod supervision;
 mod webhooks;
 mod writer;
