@@ -116,6 +116,9 @@ pub enum Refusal {
     /// The message would have too many custom keywords.
     #[error("a message has at most {} custom keywords", mail::Flag::CUSTOM_MAX)]
     TooManyFlags,
+    /// There are as many hold rules as there may be.
+    #[error("there are {} hold rules already; remove some", crate::hold_rules::RULES_MAX)]
+    TooManyHoldRules,
     /// There is no room for new messages; what is queued is still delivered.
     #[error("no room left for new messages")]
     Full,

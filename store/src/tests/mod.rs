@@ -1,8 +1,11 @@
 //! The store as a whole: changes in, state out.
 
 mod due;
+mod hold_rules;
 mod limits;
+mod lists;
 mod mailboxes;
+mod operations;
 mod settle;
 mod sts;
 
