@@ -3,9 +3,11 @@
 mod clock;
 mod delivery;
 mod exit;
+mod gate;
 mod hints;
 mod janitor;
 mod metrics;
+mod operations;
 mod pace;
 mod schedule;
 mod store_writer;
@@ -20,8 +22,10 @@ pub use clock::Clock;
 pub use delivery::{
     DeliveryOptions, DeliverySnapshot, Dialer, NextHop, RetrySchedule, Router, Stream, TcpDialer,
 };
+pub use gate::Gate;
 pub use janitor::JanitorOptions;
 pub use metrics::Metrics;
+pub use operations::{Operation, Operations, WriteReport};
 pub use store_writer::{Accepted, StoreWriter, WriteError, WriterLimits};
 pub use supervisor::SupervisorSnapshot;
 pub use suppressions::Suppressions;
@@ -76,6 +80,8 @@ pub struct Handles {
     pub store: Store,
     /// Writes.
     pub writer: StoreWriter,
+    /// Does with the queue what operators want.
+    pub operations: Operations,
     /// Changes suppression lists by hand.
     pub suppressions: Suppressions,
     /// Tells the time.
@@ -132,6 +138,12 @@ pub fn start(store: Store, writer: Writer, options: Options) -> Handles {
         metrics: metrics.clone(),
         address: Arc::new(address),
     };
+    let operations = Operations {
+        store: store.clone(),
+        writer: writer.clone(),
+        clock: clock.clone(),
+        metrics: metrics.clone(),
+    };
     let janitor = janitor::JanitorDeps {
         store: store.clone(),
         writer: writer.clone(),
@@ -154,6 +166,7 @@ pub fn start(store: Store, writer: Writer, options: Options) -> Handles {
     Handles {
         store,
         writer,
+        operations,
         suppressions: Suppressions::new(suppressions_address),
         clock,
         router,

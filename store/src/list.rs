@@ -23,7 +23,7 @@ pub enum SortBy {
 }
 
 /// A place in a sorted list: its start, or behind a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// In a list by submission.
     Submitted(Option<QueueId>),

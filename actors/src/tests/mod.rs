@@ -2,6 +2,7 @@
 
 mod delivery;
 mod fixture;
+mod operations;
 mod supervision;
 mod webhooks;
 mod writer;
