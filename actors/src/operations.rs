@@ -3,6 +3,7 @@
 
 use crate::{Clock, Metrics, StoreWriter, WriteError};
 use mail::{HoldRuleId, QueueId};
+use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use store::{
     Place, QueueAction, QueueFilter, QueueOperation, Report, SortBy, Store, StoreError,
@@ -13,7 +14,7 @@ use store::{
 const BATCH: usize = 500;
 
 /// Something done with every message that a filter finds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Operation {
     /// See [`QueueAction`].
     Hold(Hold),

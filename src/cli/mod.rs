@@ -8,6 +8,7 @@ mod client;
 mod config;
 mod domain;
 mod output;
+mod queue;
 mod serve;
 mod table;
 mod target;
@@ -42,6 +43,9 @@ enum Command {
     /// The domains that mail is sent from
     #[command(subcommand)]
     Domain(domain::DomainCommand),
+    /// Messages that wait to be sent, their history, and the rules that hold them
+    #[command(subcommand)]
+    Queue(queue::QueueCommand),
 }
 
 /// Does what the command line says. Exit status 0: done; 1: failed; 2: wrong usage.
@@ -59,6 +63,7 @@ pub fn run() -> ExitCode {
             }
             Command::Config(command) => command.run(),
             Command::Domain(command) => command.run().await,
+            Command::Queue(command) => command.run().await,
         }
     });
     match result {

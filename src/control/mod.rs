@@ -5,6 +5,7 @@
 
 mod directory;
 mod error;
+pub mod queue;
 mod server;
 mod socket;
 
@@ -27,7 +28,10 @@ const BODY_MAX: usize = 64 << 20;
 
 /// Every route, one file a resource.
 fn routes(config: &mut ServiceConfig) {
-    config.route("/server", web::get().to(server::show)).route("/directory", web::get().to(directory::show));
+    config
+        .configure(queue::routes)
+        .route("/server", web::get().to(server::show))
+        .route("/directory", web::get().to(directory::show));
 }
 
 /// Answers on the socket, on one thread of its own. The server runs when it is awaited, and is stopped by its handle:
