@@ -11,7 +11,8 @@ pub fn needed(settings: &Settings) -> u64 {
     let Settings { delivery, webhooks, limits, http, smtp, .. } = settings;
     let http = limits.http_connections_max.saturating_mul(http.len());
     let smtp = if smtp.is_empty() { 0 } else { limits.smtp_sessions_max };
-    let connections = [http, smtp, delivery.connections_max, webhooks.calls_max];
+    let delivery = delivery.connections_max.saturating_add(delivery.connections_waiting_max);
+    let connections = [http, smtp, delivery, webhooks.calls_max];
     connections.into_iter().fold(OTHERS, |sum, each| sum.saturating_add(each as u64))
 }
 
@@ -42,7 +43,8 @@ mod tests {
     fn every_kind_of_connection_counts() {
         let mut settings = Settings::defaults();
         let without_listeners = needed(&settings);
-        let own = settings.delivery.connections_max + settings.webhooks.calls_max;
+        let delivery = settings.delivery.connections_max + settings.delivery.connections_waiting_max;
+        let own = delivery + settings.webhooks.calls_max;
         assert_eq!(without_listeners, OTHERS + own as u64);
         settings.delivery.connections_max = usize::MAX;
         assert_eq!(needed(&settings), u64::MAX, "nothing overflows");

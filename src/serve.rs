@@ -17,7 +17,7 @@ use config::{Service, Settings, SmtpRole, Tls};
 use mail::Domain;
 use rustls::ServerConfig;
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
     pin::pin,
     sync::Arc,
@@ -37,7 +37,7 @@ pub async fn run(file: PathBuf) -> anyhow::Result<()> {
     let tls = settings.tls.is_on().then(|| certificate.server_config());
     let data = server::open_store(&settings)?;
     let sockets = sockets(&settings, tls)?;
-    let router = router(&settings);
+    let router = Router::new(&settings);
     let server = Server::start(data, settings, hostname, Mode::Serve, router, sockets)?;
     let stopped = until_stopped(&server, || reload(&file, &log, &certificate)).await;
     systemd::stopping();
@@ -95,11 +95,6 @@ fn fit_to_serve(settings: &Settings, file: &Path) -> anyhow::Result<Domain> {
         );
     }
     Ok(hostname)
-}
-
-/// How mail leaves.
-fn router(settings: &Settings) -> Router {
-    Router::relay("localhost", (Ipv4Addr::LOCALHOST, settings.delivery.port).into())
 }
 
 fn certificate(tls: &Tls) -> anyhow::Result<Arc<Certificate>> {

@@ -9,15 +9,24 @@ use crate::{
 };
 use actix_web::dev::ServerHandle;
 use actors::{
-    AddressGuard, Clock, DeliveryOptions, HttpPoster, JanitorOptions, Metrics, RetrySchedule, Router,
-    TcpDialer, Threads, WebhookOptions, WriterLimits,
+    AddressGuard, Clock, DeliveryOptions, HttpPoster, HttpsFetcher, JanitorOptions, Metrics, RetrySchedule,
+    Router, TcpDialer, Threads, WebhookOptions, WriterLimits,
+    dns::{DnsResolver, NoNames, Resolver},
 };
 use anyhow::Context;
 use config::{Network, Service, Settings};
 use mail::Domain;
 use prometheus::Registry;
 use rustls::ServerConfig;
-use std::{collections::BTreeSet, net::TcpListener, num::NonZero, sync::Arc, thread::available_parallelism};
+use rustls_pki_types::{CertificateDer, pem::PemObject};
+use std::{
+    collections::{BTreeSet, HashSet},
+    net::{SocketAddr, TcpListener},
+    num::NonZero,
+    path::Path,
+    sync::Arc,
+    thread::available_parallelism,
+};
 use store::{Store, StoreOptions, Writer};
 
 /// A socket that is bound already, so that its address is known, and what it is for.
@@ -70,7 +79,8 @@ impl Server {
     ) -> anyhow::Result<Server> {
         let registry = Registry::new();
         let metrics = Metrics::register(&registry)?;
-        let options = actor_options(&settings, &hostname, router, metrics.clone())?;
+        let own_addresses = sockets.smtp.iter().filter_map(|socket| socket.local_addr().ok()).collect();
+        let options = actor_options(&settings, &hostname, mode, router, own_addresses, metrics.clone())?;
         let handles = actors::start(store, writer, options);
         let clock = handles.clock.clone();
         let login_limiter = Arc::new(match mode {
@@ -136,10 +146,21 @@ fn spawn(server: actix_web::dev::Server) -> ServerHandle {
 fn actor_options(
     settings: &Settings,
     hostname: &Domain,
+    mode: Mode,
     router: Router,
+    own_addresses: HashSet<SocketAddr>,
     metrics: Metrics,
 ) -> anyhow::Result<actors::Options> {
     let config::Settings { delivery, webhooks, store, retention, .. } = settings;
+    let resolver: Arc<dyn Resolver> = match mode {
+        // It delivers to one address, and its machine may know no name server.
+        Mode::Local => Arc::new(NoNames),
+        Mode::Serve => Arc::new(DnsResolver::new(&settings.dns, metrics.clone())?),
+    };
+    let authorities =
+        delivery.trusted_ca_file.as_deref().map(read_certificates).transpose()?.unwrap_or_default();
+    let policies = HttpsFetcher::new(resolver.clone(), &authorities, delivery.mta_sts_port)
+        .map_err(|error| anyhow::anyhow!("MTA-STS policies cannot be fetched: {error}"))?;
     let guard = AddressGuard::new(webhooks.allow_networks.clone());
     let poster = HttpPoster::new(guard, webhooks.timeout, webhooks.answer_max)
         .map_err(|error| anyhow::anyhow!("webhooks cannot be set up: {error}"))?;
@@ -147,6 +168,9 @@ fn actor_options(
         clock: Clock::system(),
         router,
         dialer: Arc::new(TcpDialer { timeout: delivery.connect_timeout }),
+        resolver,
+        policies: Arc::new(policies),
+        authorities,
         poster: Arc::new(poster),
         writer: WriterLimits {
             pending_max: store.pending_writes_max,
@@ -156,6 +180,7 @@ fn actor_options(
         },
         delivery: DeliveryOptions {
             ehlo_name: hostname.as_ascii().to_owned(),
+            own_addresses,
             timeouts: smtp::Timeouts {
                 greeting: delivery.greeting_timeout,
                 command: delivery.command_timeout,
@@ -170,6 +195,7 @@ fn actor_options(
             concurrency_start: delivery.concurrency_start,
             concurrency_max: delivery.connections_per_destination_max,
             connections_max: delivery.connections_max,
+            connections_waiting_max: delivery.connections_waiting_max,
             content_bytes_max: size(delivery.content_bytes_max),
             connection_messages_max: u32::try_from(delivery.connection_messages_max).unwrap_or(u32::MAX),
             connection_idle: delivery.connection_idle,
@@ -177,6 +203,7 @@ fn actor_options(
             recipients_max: delivery.recipients_per_transaction_max,
             due_batch_max: delivery.due_batch_max,
             actor_idle: delivery.actor_idle,
+            destinations: settings.destinations.clone(),
         },
         webhooks: WebhookOptions {
             schedule: RetrySchedule(webhooks.retry.clone()),
@@ -192,6 +219,15 @@ fn actor_options(
         metrics,
         threads: Threads::Own(delivery_threads()),
     })
+}
+
+/// The certificates in a PEM file.
+fn read_certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let certificates = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let certificates =
+        certificates.with_context(|| format!("reading the certificates in {}", path.display()))?;
+    anyhow::ensure!(!certificates.is_empty(), "{} has no certificates in it", path.display());
+    Ok(certificates)
 }
 
 /// Half of the cores compose and sign, half deliver; both wait for the disk and the network most of the time.

@@ -6,9 +6,9 @@ use crate::{
     limiter::LoginLimiter,
     server::open_store,
 };
-use actors::*;
+use actors::{dns::NoNames, *};
 use config::Settings;
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{BoxFuture, LocalBoxFuture};
 use mail::{Domain, Timestamp};
 use prometheus::Registry;
 use std::{io, sync::Arc, time::Duration};
@@ -104,6 +104,9 @@ fn actor_options(hostname: &str, metrics: Metrics) -> Options {
         clock: Clock::following_tokio(NOW),
         router: Router::relay("nowhere.example", ([127, 0, 0, 1], 9).into()),
         dialer: Arc::new(Nowhere),
+        resolver: Arc::new(NoNames),
+        policies: Arc::new(Nowhere),
+        authorities: Vec::new(),
         poster: Arc::new(Nowhere),
         writer: WriterLimits {
             pending_max: 100,
@@ -113,11 +116,13 @@ fn actor_options(hostname: &str, metrics: Metrics) -> Options {
         },
         delivery: DeliveryOptions {
             ehlo_name: hostname.into(),
+            own_addresses: Default::default(),
             timeouts: smtp::Timeouts::default(),
             schedule: RetrySchedule(vec![seconds(3600)]),
             concurrency_start: 1,
             concurrency_max: 1,
             connections_max: 1,
+            connections_waiting_max: 1,
             content_bytes_max: 64 << 20,
             connection_messages_max: 1,
             connection_idle: seconds(1),
@@ -125,6 +130,7 @@ fn actor_options(hostname: &str, metrics: Metrics) -> Options {
             recipients_max: 1,
             due_batch_max: 10,
             actor_idle: seconds(60),
+            destinations: Vec::new(),
         },
         webhooks: WebhookOptions {
             schedule: RetrySchedule(Vec::new()),
@@ -142,8 +148,18 @@ fn actor_options(hostname: &str, metrics: Metrics) -> Options {
 struct Nowhere;
 
 impl Dialer for Nowhere {
+    fn timeout(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
     fn dial<'d>(&'d self, _: &'d NextHop) -> LocalBoxFuture<'d, io::Result<Box<dyn Stream>>> {
         Box::pin(async { Err(io::ErrorKind::ConnectionRefused.into()) })
+    }
+}
+
+impl PolicyFetcher for Nowhere {
+    fn fetch<'f>(&'f self, _: &'f str) -> BoxFuture<'f, Result<String, String>> {
+        Box::pin(async { Err("nowhere".into()) })
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod clock;
 mod delivery;
+pub mod dns;
 mod exit;
 mod gate;
 mod hints;
@@ -20,7 +21,8 @@ mod webhooks;
 
 pub use clock::Clock;
 pub use delivery::{
-    DeliveryOptions, DeliverySnapshot, Dialer, NextHop, RetrySchedule, Router, Stream, TcpDialer,
+    DeliveryOptions, DeliverySnapshot, Dialer, HttpsFetcher, Journey, NextHop, PolicyFetcher, Proxy,
+    RetrySchedule, Router, Stream, TcpDialer,
 };
 pub use gate::Gate;
 pub use janitor::JanitorOptions;
@@ -34,6 +36,7 @@ pub use webhooks::{
 };
 
 use actix::{Actor, Addr, Arbiter};
+use rustls_pki_types::CertificateDer;
 use std::{num::NonZero, sync::Arc, time::Duration};
 use store::{Store, Writer};
 use store_writer::WriterHints;
@@ -48,6 +51,12 @@ pub struct Options {
     pub router: Router,
     /// How they connect.
     pub dialer: Arc<dyn Dialer>,
+    /// Who knows where names lead.
+    pub resolver: Arc<dyn dns::Resolver>,
+    /// How MTA-STS policies are fetched.
+    pub policies: Arc<dyn PolicyFetcher>,
+    /// Certificates of authorities that are trusted besides those of the system.
+    pub authorities: Vec<CertificateDer<'static>>,
     /// How they make webhook calls.
     pub poster: Arc<dyn Poster>,
     /// Bounds of the store writer.
@@ -115,8 +124,20 @@ pub fn start(store: Store, writer: Writer, options: Options) -> Handles {
         writer: writer.clone(),
         clock: clock.clone(),
         dialer: options.dialer,
+        sts: delivery::StsPolicies::new(
+            store.clone(),
+            writer.clone(),
+            clock.clone(),
+            options.resolver.clone(),
+            options.policies,
+        ),
+        resolver: options.resolver,
+        tls: delivery::TlsClient::new(delivery::Roots::system_and(&options.authorities)),
         router: router.clone(),
-        connections: Arc::new(Semaphore::new(options.delivery.connections_max)),
+        lanes: delivery::Lanes::new(
+            options.delivery.connections_max,
+            options.delivery.connections_waiting_max,
+        ),
         content_kib: Arc::new(Semaphore::new((options.delivery.content_bytes_max / 1024).max(1))),
         options: options.delivery,
         metrics: metrics.clone(),

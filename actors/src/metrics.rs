@@ -25,6 +25,7 @@ pub struct Counters {
     pub commit_failures: IntCounter,
     pub attempts: IntCounterVec,
     pub attempt_seconds: Histogram,
+    pub dns_lookups: IntCounterVec,
     pub connections_opened: IntCounter,
     pub connections_reused: IntCounter,
     pub connections_open: IntGauge,
@@ -97,6 +98,7 @@ impl Metrics {
                 "How long a delivery attempt took.",
                 seconds()?,
             )?,
+            dns_lookups: counters("postrider_dns_lookups_total", "Lookups of names, by result.", "result")?,
             connections_opened: counter(
                 "postrider_smtp_connections_opened_total",
                 "Outgoing connections opened.",

@@ -7,6 +7,9 @@ use tokio::time::Instant;
 /// The longest pause between tries to reach a destination that cannot be reached.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
+/// What may be begun at once after a pause is what comes up in this time.
+const BURST: Duration = Duration::from_secs(2);
+
 /// What an attempt tells about the destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Health {
@@ -27,11 +30,44 @@ pub(crate) struct Pace {
     max: f64,
     failures: u32,
     paused_until: Option<Instant>,
+    rate: Option<Rate>,
+}
+
+/// So many beginnings in a minute, evenly, with those of a few seconds at once.
+#[derive(Clone, Debug)]
+struct Rate {
+    per_minute: f64,
+    /// Beginnings that may be made now.
+    saved: f64,
+    as_of: Instant,
 }
 
 impl Pace {
     pub(crate) fn new(start: usize, max: usize) -> Pace {
-        Pace { limit: start as f64, max: max.max(1) as f64, failures: 0, paused_until: None }
+        let max = max.max(1);
+        Pace { limit: start.min(max) as f64, max: max as f64, failures: 0, paused_until: None, rate: None }
+    }
+
+    /// At most so many beginnings in a minute.
+    pub(crate) fn with_rate(mut self, per_minute: Option<u32>, now: Instant) -> Pace {
+        self.rate =
+            per_minute.map(|per_minute| Rate { per_minute: f64::from(per_minute), saved: 1.0, as_of: now });
+        self
+    }
+
+    /// When the rate lets the next one begin, if not now.
+    pub(crate) fn rate_until(&mut self, now: Instant) -> Option<Instant> {
+        let rate = self.rate.as_mut()?;
+        rate.gain(now);
+        let missing = 1.0 - rate.saved;
+        (missing > 1e-6).then(|| now + Duration::from_secs_f64(missing * 60.0 / rate.per_minute))
+    }
+
+    /// One begins.
+    pub(crate) fn begin(&mut self) {
+        if let Some(rate) = &mut self.rate {
+            rate.saved -= 1.0;
+        }
     }
 
     /// Connections that may work at the same time.
@@ -61,6 +97,16 @@ impl Pace {
                 self.paused_until = Some(now + pause);
             }
         }
+    }
+}
+
+impl Rate {
+    fn gain(&mut self, now: Instant) {
+        let gained = now.saturating_duration_since(self.as_of).as_secs_f64() * self.per_minute / 60.0;
+        // A pause is not made up for all at once.
+        let most = (self.per_minute * BURST.as_secs_f64() / 60.0).max(1.0);
+        self.saved = (self.saved + gained).min(most);
+        self.as_of = now;
     }
 }
 
@@ -103,5 +149,30 @@ mod tests {
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60].map(Some));
         pace.learn(Health::Good, now);
         assert_eq!(pace.paused_until(now), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rate_lets_begin_evenly_and_saves_little() {
+        let start = Instant::now();
+        let mut pace = Pace::new(1, 1).with_rate(Some(60), start);
+        let mut begin = |now: Instant| {
+            let until = pace.rate_until(now);
+            if until.is_none() {
+                pace.begin();
+            }
+            until
+        };
+        assert_eq!(begin(start), None);
+        let mut now = start;
+        for _ in 0..30 {
+            let at = begin(now).expect("one a second");
+            assert!(at > now);
+            now = at;
+            assert_eq!(begin(now), None);
+        }
+        assert!((now - start).as_secs_f64() - 30.0 < 0.1, "{:?}", now - start);
+        now += Duration::from_secs(3600);
+        let at_once = (0..100).filter(|_| begin(now).is_none()).count();
+        assert_eq!(at_once, 2);
     }
 }

@@ -6,12 +6,12 @@
 
 use crate::{Metrics, hints::Hints};
 use actix::{Actor, ActorContext, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message};
-use mail::{AccountId, BaseAddress, HoldRuleId, MsgId, QueueId, SuppressionId};
+use mail::{AccountId, BaseAddress, Domain, HoldRuleId, MsgId, QueueId, SuppressionId};
 use std::{ops::Range, sync::Arc, time::Duration};
 use store::{
     Applied, Arrival, Change, HookSettlement, MessageAction, NewSuppression, QueueOperation, Refusal,
     Settlement, Store, StoreError, Submission, Sweep, Writer,
-    records::{ContentRecord, HoldRuleRecord},
+    records::{ContentRecord, HoldRuleRecord, StsPolicyRecord},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot, watch};
 
@@ -183,6 +183,15 @@ impl StoreWriter {
         self.write(Change::SettleHooks(settlements), None).await.map(drop)
     }
 
+    /// Keeps the MTA-STS policy of a domain.
+    pub(crate) async fn put_sts_policy(
+        &self,
+        domain: Domain,
+        policy: StsPolicyRecord,
+    ) -> Result<(), WriteError> {
+        self.bounded(Change::PutStsPolicy { domain, policy: Some(policy) }).await.map(drop)
+    }
+
     pub(crate) async fn suppress(&self, new: NewSuppression) -> Result<SuppressionId, WriteError> {
         match self.bounded(Change::Suppress(new)).await? {
             Applied::Suppressed(id) => Ok(id),
@@ -235,6 +244,15 @@ impl StoreWriter {
 
     pub(crate) async fn remove_hold_rule(&self, id: HoldRuleId) -> Result<(), WriteError> {
         self.bounded(Change::RemoveHoldRule(id)).await.map(drop)
+    }
+
+    /// Changes domains and accounts, all together or none.
+    ///
+    /// # Errors
+    /// `Refused(DirectoryChanged)` when they are no longer as whoever decided this saw them, and
+    /// [`WriteError::Busy`] when too many changes wait.
+    pub async fn change_directory(&self, change: store::DirectoryChange) -> Result<(), WriteError> {
+        self.bounded(Change::ChangeDirectory(change)).await.map(drop)
     }
 
     pub(crate) async fn sweep(&self, sweep: Sweep) -> Result<usize, WriteError> {

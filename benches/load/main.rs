@@ -1,20 +1,29 @@
 //! The real server under load, messages of one recipient each, signed with Ed25519:
 //!
 //! - `cargo bench --bench load -- end-to-end`: from Send to Postfix's smtp-sink, until all is settled;
+//! - `cargo bench --bench load -- by-mx`: the same, by `serve` and with the mail exchangers looked up;
+//! - `cargo bench --bench load -- backlog`: a server that starts with a long queue;
 //! - `cargo bench --bench load -- accept`: Send alone, delivery having nowhere to go;
 //! - `cargo bench --bench load -- uploads`: Send with large files, delivery having nowhere to go;
 //! - `cargo bench --bench load -- uploads-delivered`: the same, into the server's own Inbox.
 //!
-//! Options: `--messages 20000 --clients 64 --body 4096 --domains 1`; for uploads `--clients 8 --rounds 2 --size 70`,
+//! Options: `--messages 20000 --clients 64 --body 4096 --domains 1`; for the backlog `--messages 1000000 --domains
+//! 10000`; for uploads `--clients 8 --rounds 2 --size 70`,
 //! the size of a file in MB. Load, sink and server share the machine.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on has nothing better to do than stop")]
 
+mod backlog;
+#[path = "../../tests/harness/dns/mod.rs"]
+#[expect(dead_code, reason = "the tests do more with it")]
+mod dns;
+mod prepared;
 mod server;
 mod uploads;
 
-use server::{Server, sink};
-use std::time::Duration;
+use dns::DnsServer;
+use server::{Server, directory, sink};
+use std::{net::SocketAddr, time::Duration};
 use tokio::time::Instant;
 
 /// What a run is made of.
@@ -35,6 +44,12 @@ async fn main() {
     let plan = Plan::from_args(&args);
     match args.get(1).map(String::as_str) {
         Some("accept") => accept(&plan).await,
+        Some("by-mx") => by_mx(&plan).await,
+        Some("backlog") => {
+            let (messages, domains) =
+                (number(&args, "messages", 1_000_000), number(&args, "domains", 10_000));
+            backlog::run(messages, domains, name_server(domains)).await;
+        }
         Some("uploads") => upload(&args, Server::start(Some(nowhere()))).await,
         Some("uploads-delivered") => upload(&args, Server::start(None)).await,
         _ => end_to_end(&plan).await,
@@ -43,8 +58,42 @@ async fn main() {
 
 async fn end_to_end(plan: &Plan) {
     let (_sink, address) = sink();
-    let server = Server::start(Some(address));
-    warm_up(&server, plan).await;
+    deliver(&Server::start(Some(address)), plan).await;
+}
+
+async fn by_mx(plan: &Plan) {
+    let (_sink, address) = sink();
+    let dir = directory();
+    let data = dir.path().join("data");
+    drop(prepared::open(&data));
+    let nameserver = name_server(plan.domains);
+    let server = Server::serve(&data, nameserver, address.port());
+    server.ready().await;
+    deliver(&server, plan).await;
+}
+
+/// A name server that knows a mail exchanger for each domain, on a thread of its own.
+fn name_server(domains: usize) -> SocketAddr {
+    let (started, address) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let zone: String = (0..domains)
+                .map(|number| {
+                    let domain = prepared::domain(number);
+                    format!("{domain}. MX 10 mx.{domain}.\nmx.{domain}. A 127.0.0.1\n")
+                })
+                .collect();
+            let server = DnsServer::start(&zone).await;
+            started.send(server.address()).unwrap();
+            std::future::pending::<()>().await;
+        });
+    });
+    address.recv().unwrap()
+}
+
+async fn deliver(server: &Server, plan: &Plan) {
+    warm_up(server, plan).await;
     server.settled().await;
 
     let (start, cpu) = (Instant::now(), server.cpu());
@@ -59,7 +108,9 @@ async fn end_to_end(plan: &Plan) {
     report(&times, accepted, cpu);
     let commits = server.metric("postrider_store_commit_changes_count").await;
     figure("changes per commit", server.metric("postrider_store_commit_changes_sum").await / commits, "");
-    figure("connections opened", server.metric("postrider_smtp_connections_opened_total").await, "");
+    let opened = server.metric("postrider_smtp_connections_opened_total").await;
+    let retired = server.metric("postrider_messages_retired_total").await;
+    figure("connections opened", opened * 1000.0 / retired, "per 1000 messages");
     figure("memory of its own", server.memory() as f64, "MiB");
 }
 
@@ -80,8 +131,8 @@ async fn upload(args: &[String], server: Server) {
     }
 }
 
-fn nowhere() -> std::net::SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+fn nowhere() -> SocketAddr {
+    server::free_address()
 }
 
 /// The first request pays for the password, the first messages for the connections.

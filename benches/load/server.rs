@@ -6,6 +6,7 @@ use std::{
     fs,
     io::{BufRead, BufReader},
     net::SocketAddr,
+    path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -27,7 +28,7 @@ impl Drop for Process {
 
 /// Postfix's smtp-sink on a free port.
 pub(crate) fn sink() -> (Process, SocketAddr) {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = free_address();
     let program = ["/usr/sbin/smtp-sink", "/usr/bin/smtp-sink", "/usr/libexec/postfix/smtp-sink"]
         .into_iter()
         .find(|path| fs::exists(path).unwrap_or(false))
@@ -45,14 +46,24 @@ pub(crate) struct Server {
     process: Process,
     address: String,
     delivers_to_itself: bool,
-    _dir: tempfile::TempDir,
+    /// Its directory, unless that is somebody else's.
+    _dir: Option<tempfile::TempDir>,
+}
+
+/// A directory on a disk, since one in memory would make syncing free.
+pub(crate) fn directory() -> tempfile::TempDir {
+    tempfile::TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
+/// An address that nobody listens on.
+pub(crate) fn free_address() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 impl Server {
     /// A server that delivers to that address, or to itself.
     pub(crate) fn start(deliver_to: Option<SocketAddr>) -> Server {
-        // On a disk, since a directory in memory would make syncing free.
-        let dir = tempfile::TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let dir = directory();
         let mut child = Command::new(env!("CARGO_BIN_EXE_postrider"))
             .args(["localserve", "--any-port", "--dir"])
             .arg(dir.path())
@@ -69,7 +80,33 @@ impl Server {
         };
         // The server must not end for want of a reader.
         std::thread::spawn(move || lines.for_each(drop));
-        Server { process: Process(child), address, delivers_to_itself: deliver_to.is_none(), _dir: dir }
+        Server { process: Process(child), address, delivers_to_itself: deliver_to.is_none(), _dir: Some(dir) }
+    }
+
+    /// A server with a data directory that is prepared already, which looks mail exchangers up at `nameserver` and
+    /// speaks to `port`.
+    pub(crate) fn serve(data: &Path, nameserver: SocketAddr, port: u16) -> Server {
+        let http = free_address();
+        let settings = data.with_extension("toml");
+        let text = format!(
+            "hostname = \"mail.bench.example\"\ndata_dir = {data:?}\n[log]\nlevel = \"warn\"\n\
+             [dns]\nnameservers = [\"{nameserver}\"]\ndnssec = \"off\"\n[delivery]\nport = {port}\n\
+             [[http]]\naddress = \"{http}\"\nservices = [\"webapi\", \"metrics\"]\n"
+        );
+        fs::write(&settings, text).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_postrider"))
+            .args(["serve", "--config"])
+            .arg(&settings)
+            .spawn()
+            .unwrap();
+        Server { process: Process(child), address: http.to_string(), delivers_to_itself: false, _dir: None }
+    }
+
+    /// Waits until it answers.
+    pub(crate) async fn ready(&self) {
+        while TcpStream::connect(&self.address).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     pub(crate) fn address(&self) -> String {
@@ -84,7 +121,7 @@ impl Server {
     pub(crate) async fn settled(&self) {
         let start = Instant::now();
         while self.metric("postrider_queue_messages").await > 0.0 {
-            assert!(start.elapsed() < Duration::from_secs(600), "deliveries do not come to an end");
+            assert!(start.elapsed() < Duration::from_secs(3600), "deliveries do not come to an end");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

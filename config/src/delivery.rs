@@ -2,9 +2,9 @@
 
 use crate::{
     size::{GIB, MIB},
-    source::{Section, address},
+    source::{Section, address, path},
 };
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 /// How mail goes out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Delivery {
     pub connections_per_destination_max: usize,
     /// Connections to all destinations together.
     pub connections_max: usize,
+    /// Connections beyond those, whose hosts let us wait.
+    pub connections_waiting_max: usize,
     /// Bytes of the contents of messages being sent, together.
     pub content_bytes_max: u64,
     /// Connections to a destination of which nothing is known; at most `connections_per_destination_max`.
@@ -47,6 +49,10 @@ pub struct Delivery {
     pub source_addresses: Vec<IpAddr>,
     /// Due messages that one read of the queue takes up.
     pub due_batch_max: usize,
+    /// The port of the servers with MTA-STS policies.
+    pub mta_sts_port: u16,
+    /// Certificates of authorities to trust besides those of the system.
+    pub trusted_ca_file: Option<PathBuf>,
 }
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -54,12 +60,14 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 impl Delivery {
     pub(crate) fn read(mut section: Section<'_, '_>) -> Delivery {
+        let base = section.base();
         let timeout = MILLISECOND..=HOUR;
         let delivery = Delivery {
             retry: section.schedule("retry"),
             port: section.number("port", 1..=u16::MAX),
             connections_per_destination_max: section.number("connections_per_destination_max", 1..=10_000),
             connections_max: section.number("connections_max", 1..=100_000),
+            connections_waiting_max: section.number("connections_waiting_max", 0..=1_000_000),
             content_bytes_max: section.size("content_bytes_max", MIB..=64 * GIB),
             concurrency_start: section.number("concurrency_start", 1..=10_000),
             connection_messages_max: section.number("connection_messages_max", 1..=1_000_000),
@@ -75,6 +83,8 @@ impl Delivery {
             actor_idle: section.duration("actor_idle", MILLISECOND..=24 * HOUR),
             source_addresses: section.list("source_addresses", 64, address),
             due_batch_max: section.number("due_batch_max", 1..=100_000),
+            mta_sts_port: section.number("mta_sts_port", 1..=u16::MAX),
+            trusted_ca_file: section.optional("trusted_ca_file", path(base)),
         };
         section.check_pair(
             "concurrency_start",

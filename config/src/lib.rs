@@ -5,6 +5,8 @@
 //! [`Settings::load`] and [`environment`].
 
 mod delivery;
+mod destinations;
+mod directory;
 mod dns;
 mod duration;
 mod error;
@@ -27,7 +29,11 @@ mod user_dirs;
 mod webhooks;
 
 pub use delivery::Delivery;
-pub use dns::Dns;
+pub use destinations::DestinationLimits;
+pub use directory::{
+    AccountEntry, AddressEntry, DirectoryFile, DkimEntry, DomainEntry, Located, PasswordEntry, WebhookEntry,
+};
+pub use dns::{Dns, Dnssec};
 pub use duration::{InvalidPeriod, Period};
 pub use error::{ConfigError, ConfigErrors, Origin};
 pub use host::Host;

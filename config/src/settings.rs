@@ -1,8 +1,8 @@
 //! All settings: defaults, the file and the environment in one value.
 
 use crate::{
-    ConfigError, ConfigErrors, Delivery, Dns, HttpListener, Limits, Log, Origin, Retention, SmtpListener,
-    Store, Tls, Transport, Webhooks, routes,
+    ConfigError, ConfigErrors, Delivery, DestinationLimits, Dns, HttpListener, Limits, Log, Origin,
+    Retention, SmtpListener, Store, Tls, Transport, Webhooks, routes,
     source::{PREFIX, Reader, Section, Table, domain, overlay, overlay_environment, parse_document, path},
 };
 use mail::{Domain, Route};
@@ -15,7 +15,7 @@ use std::{
 
 const DEFAULTS: &str = include_str!("../postrider.toml");
 const FILE_MAX: u64 = 4 << 20;
-const SECRET_FILE_MAX: u64 = 8 << 10;
+pub(crate) const SECRET_FILE_MAX: u64 = 8 << 10;
 
 /// What the operator chose. Every value is within its bounds, and those that depend on each other agree.
 #[derive(Clone, Debug)]
@@ -48,6 +48,8 @@ pub struct Settings {
     pub transports: Vec<Transport>,
     /// Which messages take which transport, in order; at most 10,000.
     pub routes: Vec<Route>,
+    /// What some destinations get at most; the first that means a destination counts; at most 1000.
+    pub destinations: Vec<DestinationLimits>,
 }
 
 impl Settings {
@@ -67,11 +69,7 @@ impl Settings {
     pub fn load(path: &Path, env: impl Iterator<Item = (String, String)>) -> Result<Settings, ConfigErrors> {
         match read_text(path, FILE_MAX) {
             Ok(text) => Settings::parse(&text, path, env, &|path| read_text(path, SECRET_FILE_MAX)),
-            Err(error) => {
-                let problem = format!("cannot be read: {error}");
-                let error = ConfigError { origin: Origin::Default, key: String::new(), problem };
-                Err(ConfigErrors::new(path.to_owned(), vec![error]))
-            }
+            Err(error) => Err(unreadable(path, &error)),
         }
     }
 
@@ -109,6 +107,8 @@ impl Settings {
         let smtp = root.sections("smtp", 64, |section| SmtpListener::read(section, &tls));
         let transports = root.sections("transports", 1000, Transport::read);
         let routes = root.sections("routes", 10_000, |section| routes::read(section, &transports));
+        let destinations =
+            root.sections("destinations", 1000, |section| DestinationLimits::read(section, &transports));
 
         if let Some(address) =
             twice(http.iter().map(|l| l.address).chain(smtp.iter().map(|l| l.address)), is_fixed)
@@ -134,6 +134,7 @@ impl Settings {
             smtp,
             transports,
             routes,
+            destinations,
         })
     }
 }
@@ -174,7 +175,14 @@ fn forget_lines(tree: &mut Table) {
     }
 }
 
-fn read_text(path: &Path, max: u64) -> io::Result<String> {
+/// That a file cannot be read.
+pub(crate) fn unreadable(path: &Path, error: &io::Error) -> ConfigErrors {
+    let problem = format!("cannot be read: {error}");
+    let error = ConfigError { origin: Origin::Default, key: String::new(), problem };
+    ConfigErrors::new(path.to_owned(), vec![error])
+}
+
+pub(crate) fn read_text(path: &Path, max: u64) -> io::Result<String> {
     let mut text = String::new();
     let read = File::open(path)?.take(max + 1).read_to_string(&mut text)?;
     match u64::try_from(read) {

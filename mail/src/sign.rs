@@ -136,17 +136,22 @@ pub enum SignError {
     Failed,
 }
 
+/// Whether a selector can stand in DNS: 1 to 63 letters, digits, hyphens and underscores between dots.
+pub fn is_dkim_selector(selector: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    selector.len() <= 200 && selector.split('.').all(is_label)
+}
+
 impl DkimSigner {
     /// Signs for `domain`, whose key is published under `selector`.
     ///
     /// # Errors
     /// [`SignError::Selector`].
     pub fn new(domain: Domain, selector: &str, key: Arc<DkimKey>) -> Result<DkimSigner, SignError> {
-        let is_label = |label: &str| {
-            (1..=63).contains(&label.len())
-                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-        };
-        if selector.len() > 200 || !selector.split('.').all(is_label) {
+        if !is_dkim_selector(selector) {
             return Err(SignError::Selector);
         }
         Ok(DkimSigner { domain, selector: selector.into(), key })

@@ -6,13 +6,15 @@ use bytes::Bytes;
 
 use crate::params::{Notify, OriginalRecipient, Ret};
 use crate::reply::{EnhancedCode, ProtocolError, Reply};
+use crate::sasl::LoginError;
 
 /// A message to hand over, for recipients that share a return path.
 #[derive(Debug, Clone)]
 pub struct Transaction {
     /// The return path as it goes between the brackets; empty is the null return path.
     pub mail_from: String,
-    /// Whom to offer it for, in this order. How many is the caller's choice (see `Extensions::limits`).
+    /// Whom to offer it for, in this order. How many is the caller's choice; those beyond the server's limit (see
+    /// `Extensions::limits`) end as [`RecipientResult::TooMany`].
     pub recipients: Vec<Recipient>,
     /// The message. Lines end in CR LF; one is added where the last is missing.
     pub content: Bytes,
@@ -59,6 +61,13 @@ pub enum RecipientResult {
         /// What it answered.
         at: Phase,
     },
+    /// The server takes no more recipients at a time than those before it: offer it again in another transaction,
+    /// at once if you like. It was not offered because of a known limit (RFC 9422), or was refused as one too many
+    /// after others were accepted (RFC 5321 section 4.5.3.1.10).
+    TooMany {
+        /// The refusal, if it was offered.
+        reply: Option<Reply>,
+    },
     /// There was no answer that decides.
     Failed(Failure),
 }
@@ -72,6 +81,8 @@ pub enum Phase {
     Ehlo,
     /// STARTTLS.
     StartTls,
+    /// AUTH, and the challenges after it.
+    Auth,
     /// Between transactions.
     Idle,
     /// RSET.
@@ -121,6 +132,16 @@ pub enum Failure {
         /// What was waited for.
         at: Phase,
     },
+    /// BDAT was refused by a server that offered CHUNKING, and the session is of no more use: try again at once in
+    /// another session, `without_chunking`. The message was not accepted.
+    #[error("the server offers CHUNKING and refuses BDAT: {reply}")]
+    ChunkingRefused {
+        /// Of the class 5.
+        reply: Reply,
+    },
+    /// The login could not be done or believed.
+    #[error("login: {0}")]
+    Login(LoginError),
     /// 8-bit content, and no 8BITMIME: the content must be converted first. Nothing was sent.
     #[error("the message has 8-bit content and the server does not offer 8BITMIME")]
     EightBitNotOffered,
@@ -146,6 +167,8 @@ impl Failure {
             | Self::TimedOut { at }
             | Self::Closed { at }
             | Self::Protocol { at, .. } => *at,
+            Self::ChunkingRefused { .. } => Phase::EndOfData,
+            Self::Login(_) => Phase::Auth,
             Self::EightBitNotOffered
             | Self::Smtputf8NotOffered
             | Self::RequireTlsNotOffered
@@ -160,7 +183,8 @@ impl Failure {
         match self {
             Self::Refused { reply, .. } => reply.enhanced(),
             Self::TimedOut { .. } | Self::Closed { .. } => EnhancedCode::new(4, 4, 2),
-            Self::Protocol { .. } => EnhancedCode::new(4, 5, 0),
+            Self::Protocol { .. } | Self::ChunkingRefused { .. } => EnhancedCode::new(4, 5, 0),
+            Self::Login(_) => EnhancedCode::new(4, 7, 0),
             Self::EightBitNotOffered => EnhancedCode::new(5, 6, 3),
             Self::Smtputf8NotOffered => EnhancedCode::new(5, 6, 7),
             Self::RequireTlsNotOffered => EnhancedCode::new(5, 7, 30),
@@ -176,6 +200,7 @@ impl fmt::Display for Phase {
             Self::Greeting => "greeting",
             Self::Ehlo => "EHLO",
             Self::StartTls => "STARTTLS",
+            Self::Auth => "AUTH",
             Self::Idle => "idle",
             Self::Rset => "RSET",
             Self::Mail => "MAIL",

@@ -166,10 +166,13 @@ impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> ApiError {
         let code = match refusal {
             Refusal::Full => return ApiError::busy(),
-            // Fresh FromIDs are random, what arrives comes over SMTP, and rules are the operator's.
-            Refusal::FromIdInUse | Refusal::OverQuota | Refusal::TooManyHoldRules => {
-                return ApiError::server(refusal);
-            }
+            // Fresh FromIDs are random, and what arrives comes over SMTP.
+            Refusal::FromIdInUse
+            | Refusal::OverQuota
+            // No call of the webapi changes the directory or hold rules.
+            | Refusal::DirectoryChanged
+            | Refusal::StillInUse
+            | Refusal::TooManyHoldRules => return ApiError::server(refusal),
             Refusal::NotFound | Refusal::Exists => Code::Error,
             Refusal::MessageLimit(_) => Code::MessageLimitReached,
             Refusal::RecipientLimit(_) => Code::RecipientLimitReached,

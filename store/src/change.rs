@@ -54,6 +54,8 @@ pub enum Change {
     PutDomain(DomainRecord),
     /// Add an account, or replace the one of that name; its mailboxes and history stay.
     PutAccount(AccountRecord),
+    /// Change any number of domains and accounts, all together or none.
+    ChangeDirectory(DirectoryChange),
     /// Keep the MTA-STS policy of a domain in place of the one before, or forget it.
     PutStsPolicy {
         /// Whose policy.
@@ -110,6 +112,7 @@ impl Change {
             | Change::Unsuppress { .. }
             | Change::PutDomain(_)
             | Change::PutAccount(_)
+            | Change::ChangeDirectory(_)
             | Change::PutStsPolicy { .. }
             | Change::AddHoldRule(_)
             | Change::RemoveHoldRule(_) => 0,
@@ -369,6 +372,43 @@ pub struct NewSuppression {
     pub source: SuppressionSource,
 }
 
+/// What is to be changed of domains and accounts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DirectoryChange {
+    /// The generation that this was decided by, see [`crate::Directory::generation`]; with another one it is refused.
+    pub seen: u64,
+    /// The operator's password for the admin pages, as an Argon2id hash in PHC string form; a secret.
+    pub admin_password_hash: Option<String>,
+    /// Domains to add or replace.
+    pub put_domains: Vec<DomainRecord>,
+    /// Accounts to add or, by their names, replace.
+    pub put_accounts: Vec<AccountRecord>,
+    /// Domains to remove. Refused while mail from them is queued.
+    pub remove_domains: Vec<Domain>,
+    /// Accounts to remove by name, with their mailboxes, suppression lists and events; what is in history expires as
+    /// it would have. Refused while they have mail queued or webhook calls pending.
+    pub remove_accounts: Vec<String>,
+}
+
+impl DirectoryChange {
+    /// Whether it changes nothing.
+    pub fn is_empty(&self) -> bool {
+        let DirectoryChange {
+            seen: _,
+            admin_password_hash,
+            put_domains,
+            put_accounts,
+            remove_domains,
+            remove_accounts,
+        } = self;
+        admin_password_hash.is_none()
+            && put_domains.is_empty()
+            && put_accounts.is_empty()
+            && remove_domains.is_empty()
+            && remove_accounts.is_empty()
+    }
+}
+
 /// A round of retention.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sweep {
@@ -415,6 +455,8 @@ pub enum Applied {
     DomainPut(Domain),
     /// The account is stored.
     AccountPut(AccountId),
+    /// Domains and accounts are as they were to be.
+    DirectoryChanged,
     /// The policy is stored, or gone.
     StsPolicyPut,
     /// So many records are gone; fewer than the limit means that nothing is left to remove.

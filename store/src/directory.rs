@@ -1,8 +1,8 @@
 //! Domains and accounts: the records, and the snapshot in memory that every lookup uses.
 
 use crate::{
-    StoreError,
-    change::Applied,
+    Refusal, StoreError,
+    change::{Applied, DirectoryChange},
     records::{AccountRecord, AddressPattern, DomainRecord},
     tables::Tables,
     txn::{Outcome, Txn},
@@ -11,17 +11,20 @@ use heed::RoTxn;
 use mail::{AccountId, Address, DkimKey, DkimSigner, Domain};
 use std::{collections::HashMap, ops::Bound, sync::Arc};
 
+/// The keys of the meta table.
+pub(crate) const GENERATION: &str = "directory";
+const ADMIN_PASSWORD: &str = "admin_password";
+
 impl Txn<'_> {
     pub(crate) fn put_domain(&mut self, domain: &DomainRecord) -> Outcome<Applied> {
         self.tables.domains.put(&mut self.rw, &domain.name.as_ascii().into(), domain)?;
-        self.accounts_changed();
+        self.directory_changed()?;
         Ok(Ok(Applied::DomainPut(domain.name.clone())))
     }
 
     pub(crate) fn put_account(&mut self, account: &AccountRecord) -> Outcome<Applied> {
-        let all = self.tables.accounts.from(&self.rw, Bound::Unbounded, usize::MAX)?;
-        let id = match all.into_iter().find(|(_, present)| present.name == account.name) {
-            Some((id, _)) => id,
+        let id = match self.account_named(&account.name)? {
+            Some(id) => id,
             None => {
                 self.counters.account += 1;
                 let id = AccountId(self.counters.account);
@@ -30,18 +33,72 @@ impl Txn<'_> {
             }
         };
         self.tables.accounts.put(&mut self.rw, &id, account)?;
-        self.accounts_changed();
+        self.directory_changed()?;
         Ok(Ok(Applied::AccountPut(id)))
+    }
+
+    pub(crate) fn change_directory(&mut self, change: &DirectoryChange) -> Outcome<Applied> {
+        if generation(&self.rw, self.tables)? != change.seen {
+            return Ok(Err(Refusal::DirectoryChanged));
+        }
+        let mut leaving = Vec::with_capacity(change.remove_accounts.len());
+        for name in &change.remove_accounts {
+            let Some(id) = self.account_named(name)? else { return Ok(Err(Refusal::NotFound)) };
+            leaving.push(id);
+        }
+        for domain in &change.remove_domains {
+            if !self.tables.domains.contains(&self.rw, &domain.as_ascii().into())? {
+                return Ok(Err(Refusal::NotFound));
+            }
+        }
+        if self.has_work(&leaving, &change.remove_domains)? {
+            return Ok(Err(Refusal::StillInUse));
+        }
+        for id in leaving {
+            self.remove_account(id)?;
+        }
+        for domain in &change.remove_domains {
+            self.tables.domains.delete(&mut self.rw, &domain.as_ascii().into())?;
+        }
+        if let Some(hash) = &change.admin_password_hash {
+            self.tables.meta.put(&mut self.rw, ADMIN_PASSWORD, hash.as_bytes())?;
+        }
+        for domain in &change.put_domains {
+            let _ = self.put_domain(domain)?;
+        }
+        for account in &change.put_accounts {
+            let _ = self.put_account(account)?;
+        }
+        self.directory_changed()?;
+        Ok(Ok(Applied::DirectoryChanged))
+    }
+
+    fn account_named(&self, name: &str) -> Result<Option<AccountId>, StoreError> {
+        let all = self.tables.accounts.from(&self.rw, Bound::Unbounded, usize::MAX)?;
+        Ok(all.into_iter().find(|(_, present)| present.name == name).map(|(id, _)| id))
+    }
+}
+
+/// Counts the changes to domains and accounts.
+pub(crate) fn generation(txn: &RoTxn<'_>, tables: &Tables) -> Result<u64, StoreError> {
+    match tables.meta.get(txn, GENERATION)? {
+        None => Ok(0),
+        Some(bytes) => match bytes.try_into() {
+            Ok(bytes) => Ok(u64::from_be_bytes(bytes)),
+            Err(_) => Err(StoreError::Damaged { table: "meta" }),
+        },
     }
 }
 
 /// All domains and accounts, as of one commit.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Directory {
     domains: HashMap<Domain, Arc<DirectoryDomain>>,
     accounts: HashMap<AccountId, Arc<DirectoryAccount>>,
     addresses: HashMap<String, AccountId>,
     catch_alls: HashMap<Domain, AccountId>,
+    generation: u64,
+    admin_password_hash: Option<String>,
 }
 
 /// A domain with its keys ready to sign.
@@ -64,7 +121,12 @@ pub struct DirectoryAccount {
 
 impl Directory {
     pub(crate) fn load(txn: &RoTxn<'_>, tables: &Tables) -> Result<Directory, StoreError> {
-        let mut directory = Directory::default();
+        let hash = tables.meta.get(txn, ADMIN_PASSWORD)?.map(<[u8]>::to_vec).map(String::from_utf8);
+        let mut directory = Directory {
+            generation: generation(txn, tables)?,
+            admin_password_hash: hash.transpose().map_err(|_| StoreError::Damaged { table: "meta" })?,
+            ..Directory::default()
+        };
         for (_, record) in tables.domains.from(txn, Bound::Unbounded, usize::MAX)? {
             let signers = record
                 .dkim
@@ -90,6 +152,16 @@ impl Directory {
             directory.accounts.insert(id, Arc::new(DirectoryAccount { id, record }));
         }
         Ok(directory)
+    }
+
+    /// How many changes it has seen: two with the same number are the same.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The hash of the operator's password for the admin pages; a secret.
+    pub fn admin_password_hash(&self) -> Option<&str> {
+        self.admin_password_hash.as_deref()
     }
 
     /// An account.

@@ -119,6 +119,14 @@ pub enum Refusal {
     /// There are as many hold rules as there may be.
     #[error("there are {} hold rules already; remove some", crate::hold_rules::RULES_MAX)]
     TooManyHoldRules,
+    /// Domains or accounts were changed after the one who wants this change had looked at them.
+    #[error("domains or accounts were changed meanwhile; look at them again, and repeat the command")]
+    DirectoryChanged,
+    /// A domain or account cannot be removed yet.
+    #[error(
+        "there is queued mail of it, or there are webhook calls pending; disable it and wait for them to end, or drop them with `postrider queue drop` and `postrider hooks cancel`"
+    )]
+    StillInUse,
     /// There is no room for new messages; what is queued is still delivered.
     #[error("no room left for new messages")]
     Full,

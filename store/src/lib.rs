@@ -23,6 +23,7 @@ mod mailboxes;
 mod operations;
 mod queue;
 pub mod records;
+mod removal;
 mod report;
 mod sts;
 mod suppressions;

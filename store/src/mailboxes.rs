@@ -128,7 +128,7 @@ impl Txn<'_> {
         Ok(Ok(Applied::MessageChanged))
     }
 
-    fn remove_message(&mut self, id: MsgId, record: &MessageRecord) -> Result<(), StoreError> {
+    pub(crate) fn remove_message(&mut self, id: MsgId, record: &MessageRecord) -> Result<(), StoreError> {
         self.tables.messages.delete(&mut self.rw, &id)?;
         self.tables.mailbox_messages.delete(&mut self.rw, &(record.mailbox, id))?;
         self.count_removed(record.account, record.size)?;

@@ -3,6 +3,7 @@
 use crate::{
     Refusal, StoreError,
     change::{Applied, Change},
+    directory,
     records::{AccountRecord, HoldRuleRecord},
     tables::Tables,
     usage::OpenUsage,
@@ -64,7 +65,7 @@ pub(crate) struct Txn<'e> {
     /// All hold rules, once they were read.
     pub(crate) hold_rules: Option<Rc<[(HoldRuleId, HoldRuleRecord)]>>,
     accounts: HashMap<AccountId, Option<Rc<AccountRecord>>>,
-    event_heads: HashMap<AccountId, u64>,
+    pub(crate) event_heads: HashMap<AccountId, u64>,
 }
 
 /// What applying one change came to: an error ends the whole transaction, a refusal only the change.
@@ -100,6 +101,7 @@ impl<'e> Txn<'e> {
             Change::Unsuppress { account, address } => self.unsuppress(*account, address),
             Change::PutDomain(domain) => self.put_domain(domain),
             Change::PutAccount(account) => self.put_account(account),
+            Change::ChangeDirectory(change) => self.change_directory(change),
             Change::PutStsPolicy { domain, policy } => self.put_sts_policy(domain, policy.as_ref()),
             Change::Sweep(sweep) => self.sweep(sweep),
         }
@@ -127,10 +129,12 @@ impl<'e> Txn<'e> {
         Ok(account)
     }
 
-    /// Forgets what [`Txn::account`] read.
-    pub(crate) fn accounts_changed(&mut self) {
+    /// Forgets what [`Txn::account`] read, and makes it the next generation.
+    pub(crate) fn directory_changed(&mut self) -> Result<(), StoreError> {
         self.accounts.clear();
         self.touched.directory = true;
+        let generation = directory::generation(&self.rw, self.tables)? + 1;
+        self.tables.meta.put(&mut self.rw, directory::GENERATION, &generation.to_be_bytes())
     }
 
     /// The place of the account's next event.

@@ -1,6 +1,8 @@
 //! What the tests stand on: the real server, as a child process or inside their own, and the peers that it talks to.
 
 mod api;
+mod certificates;
+mod dns;
 mod embedded;
 mod forms;
 mod hook_receiver;
@@ -10,9 +12,13 @@ mod load;
 mod server;
 mod smtp_client;
 mod smtp_peer;
+mod socks;
+mod sts_server;
 mod wait;
 
 pub(crate) use api::{Answer, Api, PASSWORD, USER};
+pub(crate) use certificates::{Identity, TestCa};
+pub(crate) use dns::{Asked, DnsServer, Fault};
 pub(crate) use embedded::{Embedded, account, address, domain};
 pub(crate) use forms::{FilePart, Multipart, urlencoded};
 pub(crate) use hook_receiver::{HookAnswer, HookReceiver};
@@ -21,5 +27,7 @@ pub(crate) use judge::{Court, judge, judges_program};
 pub(crate) use load::{Load, all_delivered};
 pub(crate) use server::{Sent, Server, message, message_to, refused_start};
 pub(crate) use smtp_client::SmtpClient;
-pub(crate) use smtp_peer::{Action, Moment, SmtpPeer, Verb};
+pub(crate) use smtp_peer::{Action, Moment, PeerTls, SmtpPeer, Verb};
+pub(crate) use socks::SocksProxy;
+pub(crate) use sts_server::{StsAnswer, StsServer};
 pub(crate) use wait::{PATIENCE, eventually};

@@ -29,6 +29,12 @@ impl SmtpClient {
         client
     }
 
+    /// The connection, to go on with something else than SMTP in clear.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        assert!(self.stream.buffer().is_empty(), "everything the server said was read");
+        self.stream.into_inner()
+    }
+
     pub(crate) async fn write(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.expect("the server reads");
     }

@@ -1,15 +1,17 @@
-//! One attempt: a transaction for messages that share it, over a new or an idle connection.
+//! One attempt: a transaction for messages that share it, over an idle connection or the first host that takes it.
 
 use super::{
     Deps,
     connection::{Connection, OpenError},
+    tls_policy::Demand,
+    walk::{Obstacle, Walk},
 };
 use crate::pace::Health;
 use bytes::Bytes;
 use mail::{EnhancedCode, QueueId, Timestamp};
 use smtp::{Failure, Phase, Recipient, RecipientResult, Reply, Transaction, TransactionResult};
 use std::net::IpAddr;
-use store::records::{Attempt, AttemptResult, QueueRecord, SmtpAnswer};
+use store::records::{Attempt, AttemptResult, QueueRecord, SmtpAnswer, TlsFacts, TlsPolicyKind};
 
 /// Answers and errors are kept in history up to this many bytes.
 const TEXT_MAX: usize = 1024;
@@ -19,83 +21,75 @@ pub(crate) struct Job {
     pub(crate) messages: Vec<(QueueId, QueueRecord)>,
 }
 
+impl Job {
+    /// What all of them ask of TLS.
+    pub(crate) fn demand(&self) -> Demand {
+        Demand::of(self.messages[0].1.require_tls)
+    }
+}
+
 /// What an attempt came to.
 pub(crate) struct Attempted {
-    /// One for each message of the job, in order.
-    pub(crate) attempts: Vec<Attempt>,
+    /// One for each message of the job, in order; `None`: the host took no more recipients at a time, and the
+    /// message is still due.
+    pub(crate) attempts: Vec<Option<Attempt>>,
     /// What it says about the destination.
     pub(crate) health: Health,
     /// The connection, when it is of further use.
     pub(crate) connection: Option<Connection>,
+    /// Recipients that the host takes in one transaction, where that is known.
+    pub(crate) recipients_max: Option<usize>,
 }
 
-/// Why there is no result.
-enum Impossible {
-    /// There is no connection.
-    Open(OpenError),
-    /// The content cannot be had.
-    Content { error: &'static str, permanent: bool },
+/// The content of the messages cannot be had.
+struct NoContent {
+    error: &'static str,
+    permanent: bool,
 }
 
 /// Delivers a job, on `idle` when given.
 pub(crate) async fn attempt(deps: &Deps, destination: &str, job: Job, idle: Option<Connection>) -> Attempted {
-    let started = deps.clock.now();
-    let (result, connection) = match idle {
-        Some(connection) => match transact(deps, connection, &job).await {
-            // The host closed the connection while it was idle: that says nothing about the message.
-            (Ok(result), _) if was_stale(&result) => connect_and_transact(deps, destination, &job).await,
-            other => other,
-        },
-        None => connect_and_transact(deps, destination, &job).await,
-    };
-    let hop = deps.router.next_hop(destination);
-    let facts = Facts {
-        started,
-        duration_ms: u32::try_from(deps.clock.now().since(started).as_millis()).unwrap_or(u32::MAX),
-        host: hop.host.clone(),
-        address: Some(hop.address.ip()),
-    };
-    let (results, health) = match result {
-        Ok(result) => {
-            let health = health(&result);
-            (result.recipients.into_iter().map(attempt_result).collect(), health)
+    let (started, count) = (deps.clock.now(), job.messages.len());
+    let obstructed = |obstacle| obstructed(started, deps.clock.now(), obstacle, count);
+    let mut chunking = true;
+    if let Some(connection) = idle {
+        let facts = Facts::of(&connection, started, 0);
+        let (result, connection) = transact(deps, connection, &job).await;
+        chunking = !result.as_ref().is_ok_and(refused_chunking);
+        // The host closed the connection while it was idle: that says nothing about the message.
+        if chunking && !result.as_ref().is_ok_and(was_stale) {
+            return conclude(&facts, result, connection, deps.clock.now(), count);
         }
-        Err(Impossible::Open(error)) => {
-            let (result, health) = unopened(error);
-            (vec![result; job.messages.len()], health)
-        }
-        Err(Impossible::Content { error, permanent }) => {
-            let result = AttemptResult::Failed { error: error.into(), enhanced: None, permanent };
-            (vec![result; job.messages.len()], Health::Unknown)
-        }
-    };
-    Attempted {
-        attempts: results.into_iter().map(|result| facts.attempt(result)).collect(),
-        health,
-        connection,
     }
-}
-
-async fn connect_and_transact(
-    deps: &Deps,
-    destination: &str,
-    job: &Job,
-) -> (Result<TransactionResult, Impossible>, Option<Connection>) {
-    let permit = deps.connections.clone().acquire_owned().await.expect("the semaphore is never closed");
-    let hop = deps.router.next_hop(destination);
-    let opened = Connection::open(
-        &*deps.dialer,
-        hop,
-        &deps.options.ehlo_name,
-        deps.options.timeouts,
-        permit,
-        &deps.metrics,
-    )
-    .await;
-    match opened {
-        Ok(connection) => transact(deps, connection, job).await,
-        Err(error) => (Err(Impossible::Open(error)), None),
+    let first = &job.messages[0].1;
+    let mut walk = match Walk::begin(deps, destination, first.account, job.demand()).await {
+        Ok(walk) => walk,
+        Err(obstacle) => return obstructed(obstacle),
+    };
+    if !chunking {
+        walk.leave_chunking();
     }
+    let mut ended = None;
+    while let Some(reached) = walk.next().await {
+        let connection = match reached {
+            Ok(connection) => connection,
+            // What a host said to the message tells more than that another one is out of reach.
+            Err(obstacle) => return ended.unwrap_or_else(|| obstructed(obstacle)),
+        };
+        let facts = Facts::of(&connection, started, milliseconds(started, deps.clock.now()));
+        let (hop, policy) = (connection.hop.clone(), connection.policy.clone());
+        let (result, connection) = transact(deps, connection, &job).await;
+        if result.as_ref().is_ok_and(refused_chunking) {
+            walk.leave_chunking();
+            walk.go_back(hop, policy);
+        }
+        let elsewhere = walk.goes_on() && result.as_ref().is_ok_and(may_go_better_elsewhere);
+        ended = Some(conclude(&facts, result, connection, deps.clock.now(), count));
+        if !elsewhere {
+            break;
+        }
+    }
+    ended.unwrap_or_else(|| obstructed(Obstacle::Setting("the destination has no hosts".into())))
 }
 
 /// The content is read only now that there is a connection for it, so that no more contents than connections
@@ -104,7 +98,7 @@ async fn transact(
     deps: &Deps,
     mut connection: Connection,
     job: &Job,
-) -> (Result<TransactionResult, Impossible>, Option<Connection>) {
+) -> (Result<TransactionResult, NoContent>, Option<Connection>) {
     let (_, first) = &job.messages[0];
     let most = (deps.options.content_bytes_max / 1024).max(1);
     let kib = usize::try_from(first.size / 1024).unwrap_or(usize::MAX).clamp(1, most);
@@ -112,21 +106,21 @@ async fn transact(
     let _room = deps.content_kib.acquire_many(kib).await.expect("the semaphore is never closed");
     let content = match content(deps, first).await {
         Ok(content) => content,
-        Err(impossible) => return (Err(impossible), Some(connection)),
+        Err(none) => return (Err(none), Some(connection)),
     };
     let result = connection.send(transaction(job, content)).await;
     let usable = connection.is_usable().await;
     (Ok(result), usable.then_some(connection))
 }
 
-async fn content(deps: &Deps, message: &QueueRecord) -> Result<Bytes, Impossible> {
+async fn content(deps: &Deps, message: &QueueRecord) -> Result<Bytes, NoContent> {
     let (store, id) = (deps.store.clone(), message.content);
     let read = move || store.read(|view| view.content(id));
     let large = deps.store.is_large(usize::try_from(message.size).unwrap_or(usize::MAX));
     let content = if large {
         tokio::task::spawn_blocking(read)
             .await
-            .map_err(|_| Impossible::Content { error: "internal error", permanent: false })?
+            .map_err(|_| NoContent { error: "internal error", permanent: false })?
     } else {
         read()
     };
@@ -134,11 +128,11 @@ async fn content(deps: &Deps, message: &QueueRecord) -> Result<Bytes, Impossible
         Ok(Some(content)) => Ok(content),
         Ok(None) => {
             tracing::error!(content.id = %id, "the content of a queued message is missing");
-            Err(Impossible::Content { error: "the content of the message is missing", permanent: true })
+            Err(NoContent { error: "the content of the message is missing", permanent: true })
         }
         Err(error) => {
             tracing::error!(content.id = %id, %error, "the content of a queued message cannot be read");
-            Err(Impossible::Content { error: "the content of the message cannot be read", permanent: false })
+            Err(NoContent { error: "the content of the message cannot be read", permanent: false })
         }
     }
 }
@@ -147,36 +141,153 @@ fn transaction(job: &Job, content: Bytes) -> Transaction {
     let (_, first) = &job.messages[0];
     Transaction {
         mail_from: first.mail_from.to_smtp(),
-        recipients: job
-            .messages
-            .iter()
-            .map(|(_, message)| Recipient { path: message.recipient.to_smtp(), ..Recipient::default() })
-            .collect(),
+        recipients: job.messages.iter().map(|(_, message)| recipient(message)).collect(),
         content,
         eight_bit: first.eight_bit,
         smtputf8: first.smtputf8,
         require_tls: first.require_tls == Some(true),
-        envid: None,
-        ret: None,
+        envid: Some(envid(first)),
+        ret: Some(match first.dsn.ret {
+            Some(mail::DsnReturn::Full) => smtp::Ret::Full,
+            // What comes back is matched by its header, and bodies are somebody's secrets.
+            Some(mail::DsnReturn::Headers) | None => smtp::Ret::Headers,
+        }),
     }
 }
 
+/// The sender's own, or the Message-ID, by which a report is matched.
+fn envid(message: &QueueRecord) -> String {
+    let message_id = || message.message_id.trim_matches(['<', '>']).to_owned();
+    message.dsn.envid.clone().unwrap_or_else(message_id)
+}
+
+fn recipient(message: &QueueRecord) -> Recipient {
+    let path = message.recipient.to_smtp();
+    let notify = message.dsn.notify.map(|notify| match notify {
+        mail::DsnNotify::Never => smtp::Notify::Never,
+        mail::DsnNotify::On { success, failure, delay } => smtp::Notify::On { success, failure, delay },
+    });
+    let asked = message.dsn.original_recipient.as_deref().and_then(|orcpt| orcpt.split_once(';'));
+    // Without it, a report may name only the mailbox that the address was an alias of.
+    let kind = if path.is_ascii() { "rfc822" } else { "utf-8" };
+    let (kind, address) = asked.unwrap_or((kind, &path));
+    let orcpt = smtp::OriginalRecipient { address_type: kind.to_owned(), address: address.to_owned() };
+    Recipient { orcpt: Some(orcpt), notify, path }
+}
+
+/// The outcome of a transaction, message by message.
+fn conclude(
+    facts: &Facts,
+    result: Result<TransactionResult, NoContent>,
+    connection: Option<Connection>,
+    ended: Timestamp,
+    count: usize,
+) -> Attempted {
+    let offers = connection.as_ref().and_then(|connection| connection.extensions().limits.rcpt_max);
+    let mut recipients_max = offers.and_then(|max| usize::try_from(max).ok());
+    let (results, health) = match result {
+        Ok(result) => {
+            let health = health(&result);
+            let taken = result.recipients.iter().filter(|recipient| is_accepted(recipient)).count();
+            if result.recipients.iter().any(|one| matches!(one, RecipientResult::TooMany { .. })) {
+                recipients_max = Some(taken);
+            }
+            (result.recipients.into_iter().map(attempt_result).collect(), health)
+        }
+        Err(NoContent { error, permanent }) => {
+            let result = AttemptResult::Failed { error: error.into(), permanent, enhanced: None };
+            (vec![Some(result); count], Health::Unknown)
+        }
+    };
+    let attempts = results.into_iter().map(|result: Option<_>| Some(facts.attempt(result?, ended))).collect();
+    Attempted { attempts, health, connection, recipients_max }
+}
+
+/// The outcome where no host was found that takes the messages.
+fn obstructed(started: Timestamp, ended: Timestamp, obstacle: Obstacle, count: usize) -> Attempted {
+    let mut facts =
+        Facts { started, connect_ms: 0, host: String::new(), address: None, tls: None, policy: None };
+    let mut error = obstacle.to_string();
+    error.truncate(error.floor_char_boundary(TEXT_MAX));
+    let failed =
+        AttemptResult::Failed { error, permanent: obstacle.is_permanent(), enhanced: obstacle.enhanced() };
+    let (result, health) = match obstacle {
+        Obstacle::Refusal { code, text } => {
+            (AttemptResult::Refused(answer(&Reply::new(code, &text))), Health::Unknown)
+        }
+        Obstacle::Open { host, address, policy, error } => {
+            facts.host = host;
+            facts.address = Some(address);
+            facts.policy = Some(policy);
+            match error {
+                OpenError::Session(Failure::Refused { reply, .. }) => {
+                    (AttemptResult::Refused(answer(&reply)), Health::Unreachable)
+                }
+                _ => (failed, Health::Unreachable),
+            }
+        }
+        Obstacle::NoAddress { host, .. } | Obstacle::Unfit { host, .. } => {
+            facts.host = host;
+            (failed, Health::Unknown)
+        }
+        Obstacle::Lookup(_) => (failed, Health::Unreachable),
+        Obstacle::Nowhere(_) | Obstacle::Setting(_) => (failed, Health::Unknown),
+    };
+    let attempt = facts.attempt(result, ended);
+    Attempted { attempts: vec![Some(attempt); count], health, connection: None, recipients_max: None }
+}
+
+/// The host offers BDAT, and does not know it.
+fn refused_chunking(result: &TransactionResult) -> bool {
+    let refused =
+        |one: &RecipientResult| matches!(one, RecipientResult::Failed(Failure::ChunkingRefused { .. }));
+    result.recipients.iter().any(refused)
+}
+
 fn was_stale(result: &TransactionResult) -> bool {
-    result.recipients.iter().all(|recipient| match recipient {
-        RecipientResult::Failed(Failure::Closed { at }) => {
-            matches!(at, Phase::Idle | Phase::Rset | Phase::Mail)
-        }
-        // RFC 5321 3.8: a server that shuts an idle session down says so.
-        RecipientResult::Refused { reply, at } => {
-            reply.code() == 421 && matches!(at, Phase::Idle | Phase::Rset | Phase::Mail)
-        }
-        _ => false,
+    result
+        .recipients
+        .iter()
+        .all(|recipient| ended_before(recipient, &[Phase::Idle, Phase::Rset, Phase::Mail]))
+}
+
+/// Whether another host of the destination may take what this one did not: it broke off before it can have taken
+/// anything, or lacks an extension.
+fn may_go_better_elsewhere(result: &TransactionResult) -> bool {
+    const BEFORE_THE_END: [Phase; 6] =
+        [Phase::Idle, Phase::Rset, Phase::Mail, Phase::Rcpt, Phase::Data, Phase::Content];
+    result.recipients.iter().all(|recipient| {
+        ended_before(recipient, &BEFORE_THE_END)
+            || matches!(
+                recipient,
+                RecipientResult::Failed(
+                    Failure::RequireTlsNotOffered
+                        | Failure::Smtputf8NotOffered
+                        | Failure::EightBitNotOffered
+                        | Failure::ChunkingRefused { .. }
+                )
+            )
     })
+}
+
+/// Whether the session ended at one of these phases, without a word or with the 421 of RFC 5321 3.8.
+fn ended_before(recipient: &RecipientResult, phases: &[Phase]) -> bool {
+    match recipient {
+        RecipientResult::Failed(
+            Failure::Closed { at } | Failure::TimedOut { at } | Failure::Protocol { at, .. },
+        ) => phases.contains(at),
+        RecipientResult::Refused { reply, at } => reply.code() == 421 && phases.contains(at),
+        _ => false,
+    }
+}
+
+fn is_accepted(recipient: &RecipientResult) -> bool {
+    matches!(recipient, RecipientResult::Accepted(_))
 }
 
 fn health(result: &TransactionResult) -> Health {
     let strained = |recipient: &RecipientResult| match recipient {
-        RecipientResult::Accepted(_) => false,
+        RecipientResult::Accepted(_) | RecipientResult::TooMany { .. } => false,
         RecipientResult::Refused { reply, .. } => reply.is_transient(),
         RecipientResult::Failed(failure) => {
             matches!(failure, Failure::TimedOut { .. } | Failure::Closed { .. } | Failure::Protocol { .. })
@@ -186,77 +297,70 @@ fn health(result: &TransactionResult) -> Health {
     if result.recipients.iter().all(strained) { Health::Strained } else { Health::Good }
 }
 
-fn attempt_result(result: RecipientResult) -> AttemptResult {
+/// `None`: the host takes no more recipients at a time, and this one is offered again at once.
+fn attempt_result(result: RecipientResult) -> Option<AttemptResult> {
     match result {
-        RecipientResult::Accepted(reply) => AttemptResult::Delivered(answer(&reply)),
-        RecipientResult::Refused { reply, .. } => AttemptResult::Refused(answer(&reply)),
-        RecipientResult::Failed(failure) => AttemptResult::Failed {
-            permanent: is_permanent(&failure),
-            enhanced: enhanced(&failure),
+        RecipientResult::Accepted(reply) => Some(AttemptResult::Delivered(answer(&reply))),
+        RecipientResult::Refused { reply, .. } => Some(AttemptResult::Refused(answer(&reply))),
+        RecipientResult::TooMany { .. } => None,
+        RecipientResult::Failed(failure) => Some(AttemptResult::Failed {
+            permanent: failure.enhanced().is_some_and(|code| code.class() == 5),
+            enhanced: failure.enhanced().and_then(enhanced_code),
             error: failure.to_string(),
-        },
+        }),
     }
-}
-
-fn unopened(error: OpenError) -> (AttemptResult, Health) {
-    match error {
-        OpenError::Unreachable(error) => {
-            let error = format!("connecting: {error}");
-            (AttemptResult::Failed { error, enhanced: None, permanent: false }, Health::Unreachable)
-        }
-        OpenError::Session(Failure::Refused { reply, .. }) => {
-            (AttemptResult::Refused(answer(&reply)), Health::Unreachable)
-        }
-        OpenError::Session(failure) => {
-            let permanent = is_permanent(&failure);
-            let enhanced = enhanced(&failure);
-            (AttemptResult::Failed { error: failure.to_string(), enhanced, permanent }, Health::Unreachable)
-        }
-    }
-}
-
-/// Local refusals, which another try would only repeat, carry an enhanced code of class 5.
-fn is_permanent(failure: &Failure) -> bool {
-    failure.enhanced().is_some_and(|code| code.class() == 5)
-}
-
-fn enhanced(failure: &Failure) -> Option<EnhancedCode> {
-    failure.enhanced().and_then(code)
-}
-
-/// A code of the protocol, as the store has it.
-fn code(code: smtp::EnhancedCode) -> Option<EnhancedCode> {
-    EnhancedCode::new(code.class(), code.subject(), code.detail())
 }
 
 fn answer(reply: &Reply) -> SmtpAnswer {
     let text: String = reply.lines().collect::<Vec<_>>().join(" ");
     SmtpAnswer {
         code: reply.code(),
-        enhanced: reply.enhanced().and_then(code),
+        enhanced: reply.enhanced().and_then(enhanced_code),
         text: text[..text.floor_char_boundary(TEXT_MAX)].to_owned(),
     }
+}
+
+/// The same code as mail knows it.
+pub(crate) fn enhanced_code(code: smtp::EnhancedCode) -> Option<EnhancedCode> {
+    EnhancedCode::new(code.class(), code.subject(), code.detail())
 }
 
 /// What all messages of a job have in common.
 struct Facts {
     started: Timestamp,
-    duration_ms: u32,
+    connect_ms: u32,
     host: String,
     address: Option<IpAddr>,
+    tls: Option<TlsFacts>,
+    policy: Option<TlsPolicyKind>,
 }
 
 impl Facts {
-    fn attempt(&self, result: AttemptResult) -> Attempt {
+    fn of(connection: &Connection, started: Timestamp, connect_ms: u32) -> Facts {
+        Facts {
+            started,
+            connect_ms,
+            host: connection.hop.host.clone(),
+            address: Some(connection.hop.address.ip()),
+            tls: connection.tls.clone(),
+            policy: Some(connection.policy.kind),
+        }
+    }
+
+    fn attempt(&self, result: AttemptResult, ended: Timestamp) -> Attempt {
         Attempt {
             started: self.started,
-            duration_ms: self.duration_ms,
-            connect_ms: 0,
+            duration_ms: milliseconds(self.started, ended),
+            connect_ms: self.connect_ms,
             host: self.host.clone(),
             address: self.address,
-            tls: None,
-            policy: None,
+            tls: self.tls.clone(),
+            policy: self.policy,
             result,
         }
     }
+}
+
+fn milliseconds(from: Timestamp, to: Timestamp) -> u32 {
+    u32::try_from(to.since(from).as_millis()).unwrap_or(u32::MAX)
 }

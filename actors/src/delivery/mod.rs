@@ -3,36 +3,48 @@
 mod attempt;
 mod connection;
 mod dial;
-
+mod exchange;
+mod lanes;
+mod login;
+mod mta_sts;
+mod options;
 mod plan;
 mod route;
+mod run;
+mod tls;
+mod tls_policy;
+mod walk;
 
-pub use dial::{Dialer, Stream, TcpDialer};
+pub use dial::{Dialer, NextHop, Proxy, Stream, TcpDialer};
+pub(crate) use lanes::Lanes;
+pub(crate) use mta_sts::StsPolicies;
+pub use mta_sts::{HttpsFetcher, PolicyFetcher};
+pub use options::DeliveryOptions;
 pub use plan::RetrySchedule;
-pub use route::{NextHop, Router};
+pub use route::{Journey, Router};
+pub(crate) use tls::{Roots, TlsClient};
 
 use crate::{
     Clock, Metrics, StoreWriter,
+    dns::Resolver,
     exit::ExitNotice,
     pace::{Health, Pace},
-    store_writer::persist,
     timer::{Timer, instant_of},
 };
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
-use attempt::{Attempted, Job};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
+use attempt::Job;
 use connection::Connection;
+use lanes::Busy;
 use mail::QueueId;
-
+use options::Bounds;
+use run::{Claim, Slot, run, settle};
 use serde::Serialize;
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{BTreeMap, HashSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
-use store::{
-    Decision, Settlement, Store, StoreError, View,
-    records::{Attempt, AttemptResult, QueueRecord},
-};
+use store::{Decision, Settlement, Store, StoreError, View, records::QueueRecord};
 use tokio::{sync::Semaphore, time::Instant};
 
 /// There may be work.
@@ -50,12 +62,15 @@ pub(crate) struct Drain;
 #[rtype(result = "DeliverySnapshot")]
 pub(crate) struct Snapshot;
 
-/// A transaction ended; its outcome is being settled.
+/// An attempt ended; its outcome is being settled.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Transacted {
+    number: u64,
     health: Health,
     connection: Option<Connection>,
+    /// Recipients that the host takes in one transaction, where that is known.
+    recipients_max: Option<usize>,
 }
 
 /// Messages are settled, or their task broke down.
@@ -89,39 +104,12 @@ pub struct DeliverySnapshot {
     pub claimed: usize,
 }
 
-/// How the delivery actors deliver.
-#[derive(Clone, Debug)]
-pub struct DeliveryOptions {
-    /// The name said in EHLO.
-    pub ehlo_name: String,
-    /// RFC 5321 4.5.3.2.
-    pub timeouts: smtp::Timeouts,
-    /// The waits between attempts.
-    pub schedule: RetrySchedule,
-    /// Connections to one destination at first.
-    pub concurrency_start: usize,
-    /// Connections to one destination at most.
-    pub concurrency_max: usize,
-    /// Connections in all.
-    pub connections_max: usize,
-    /// Bytes of message contents in memory at a time; one that is larger goes alone.
-    pub content_bytes_max: usize,
-    /// Messages over one connection.
-    pub connection_messages_max: u32,
-    /// How long an unused connection is kept.
-    pub connection_idle: Duration,
-    /// How long a connection is used at all.
-    pub connection_age_max: Duration,
-    /// Recipients in one transaction.
-    pub recipients_max: usize,
-    /// Messages taken up at a time.
-    pub due_batch_max: usize,
-    /// How long an actor without work stays.
-    pub actor_idle: Duration,
-}
-
 /// How long to wait after the queue could not be read.
 const READ_AGAIN: Duration = Duration::from_secs(1);
+
+/// An attempt that takes longer no longer keeps others of its destination waiting: most often it is one host of
+/// several that hangs.
+const SLOW: Duration = Duration::from_secs(30);
 
 /// What all delivery actors share.
 pub(crate) struct Deps {
@@ -129,8 +117,11 @@ pub(crate) struct Deps {
     pub(crate) writer: StoreWriter,
     pub(crate) clock: Clock,
     pub(crate) dialer: Arc<dyn Dialer>,
+    pub(crate) resolver: Arc<dyn Resolver>,
+    pub(crate) sts: StsPolicies,
+    pub(crate) tls: TlsClient,
     pub(crate) router: Router,
-    pub(crate) connections: Arc<Semaphore>,
+    pub(crate) lanes: Lanes,
     /// Room for the contents of messages under way, in KiB.
     pub(crate) content_kib: Arc<Semaphore>,
     pub(crate) options: DeliveryOptions,
@@ -140,14 +131,21 @@ pub(crate) struct Deps {
 pub(crate) struct DeliveryActor {
     destination: String,
     deps: Arc<Deps>,
+    bounds: Bounds,
     pace: Pace,
+    /// Recipients in one transaction, as far as the host is known.
+    recipients_max: usize,
     /// Due messages that were read and not begun.
     ready: VecDeque<QueueId>,
     /// Messages in `ready`, under way, or being settled.
     claimed: HashSet<QueueId>,
     /// Due messages that cannot be read; the next life of the actor tries again.
     aside: HashSet<QueueId>,
-    running: usize,
+    /// Attempts under way by their number, with the time when each began.
+    running: BTreeMap<u64, Instant>,
+    begun: u64,
+    /// There is something under way.
+    busy: Option<Busy>,
     idle: Vec<Connection>,
     timer: Timer,
     /// When there will be something to read; known after a look that found nothing due.
@@ -161,16 +159,23 @@ pub(crate) struct DeliveryActor {
 
 impl DeliveryActor {
     pub(crate) fn new(destination: String, deps: Arc<Deps>, exit: ExitNotice) -> DeliveryActor {
-        let pace = Pace::new(deps.options.concurrency_start, deps.options.concurrency_max);
+        let (transport, domain) = route::split(&destination);
+        let bounds = deps.options.bounds(transport, domain);
+        let pace = Pace::new(deps.options.concurrency_start, bounds.connections)
+            .with_rate(bounds.per_minute, Instant::now());
         DeliveryActor {
             destination,
             deps,
+            bounds,
             pace,
+            recipients_max: bounds.recipients,
             ready: VecDeque::new(),
             claimed: HashSet::new(),
             aside: HashSet::new(),
             next_look: None,
-            running: 0,
+            running: BTreeMap::new(),
+            begun: 0,
+            busy: None,
             idle: Vec::new(),
             timer: Timer::default(),
             idle_since: Instant::now(),
@@ -190,6 +195,11 @@ impl DeliveryActor {
             tracing::error!(destination = self.destination, %error, "the queue cannot be read");
             self.next_look = Some(Instant::now() + READ_AGAIN);
         }
+        match (self.running.is_empty(), &self.busy) {
+            (true, _) => self.busy = None,
+            (false, None) => self.busy = Some(self.deps.lanes.busy()),
+            (false, Some(_)) => {}
+        }
         if self.is_idle() {
             if self.draining {
                 self.leave(ctx);
@@ -202,7 +212,7 @@ impl DeliveryActor {
     }
 
     fn start_due(&mut self, ctx: &mut Context<Self>) -> Result<(), StoreError> {
-        while self.running < self.pace.limit() && self.pace.paused_until(Instant::now()).is_none() {
+        while self.may_start(Instant::now()) {
             if self.ready.is_empty() {
                 // Messages that need no connection, being suppressed, are bounded by what is not settled yet.
                 self.throttled = self.claimed.len() >= self.deps.options.due_batch_max;
@@ -213,7 +223,10 @@ impl DeliveryActor {
             let deps = self.deps.clone();
             match deps.store.read(|view| Ok(self.take(view)))? {
                 Taken::Job(job) => self.start(job, ctx),
-                Taken::Suppressed(id) => self.settle_suppressed(id, ctx),
+                Taken::Suppressed(id) => self.settle_without_attempt(id, Decision::Suppressed, ctx),
+                Taken::Moved(id, destination) => {
+                    self.settle_without_attempt(id, Decision::Move { destination }, ctx);
+                }
                 Taken::Unreadable(id, error) => {
                     tracing::error!(message.id = %id, %error, "a queued message cannot be read; it is left aside");
                     self.claimed.remove(&id);
@@ -223,6 +236,17 @@ impl DeliveryActor {
             }
         }
         Ok(())
+    }
+
+    /// Whether pace and places allow another attempt.
+    fn may_start(&mut self, now: Instant) -> bool {
+        let quick =
+            self.running.values().filter(|begun| now.saturating_duration_since(**begun) < SLOW).count();
+        let limit = self.pace.limit().min(self.deps.lanes.share());
+        quick < limit
+            && self.running.len() < self.bounds.connections
+            && self.pace.paused_until(now).is_none()
+            && self.pace.rate_until(now).is_none()
     }
 
     /// Reads due messages; whether there were any. When there were none, `next_look` says when there will be.
@@ -250,7 +274,7 @@ impl DeliveryActor {
         match self.sendable(view, id) {
             Ok(Sendable::Yes(first)) => {
                 let mut messages = vec![(id, *first)];
-                while messages.len() < self.deps.options.recipients_max
+                while messages.len() < self.recipients_max
                     && let Some(companion) = self.companion(view, &messages)
                 {
                     messages.push(companion);
@@ -258,6 +282,7 @@ impl DeliveryActor {
                 Taken::Job(Job { messages })
             }
             Ok(Sendable::Suppressed) => Taken::Suppressed(id),
+            Ok(Sendable::Elsewhere(destination)) => Taken::Moved(id, destination),
             Ok(Sendable::No) => {
                 self.claimed.remove(&id);
                 Taken::Nothing
@@ -273,6 +298,12 @@ impl DeliveryActor {
         let Some(message) = fresh else { return Ok(Sendable::No) };
         if view.suppression(message.account, &message.recipient)?.is_some() {
             return Ok(Sendable::Suppressed);
+        }
+        // Routes may have changed, or count only after some attempts.
+        let directory = self.deps.store.directory();
+        let destination = self.deps.router.destination(&Journey::of(&directory, &message));
+        if destination != self.destination {
+            return Ok(Sendable::Elsewhere(destination));
         }
         Ok(Sendable::Yes(Box::new(message)))
     }
@@ -305,14 +336,19 @@ impl DeliveryActor {
     }
 
     fn start(&mut self, job: Job, ctx: &mut Context<Self>) {
-        self.running += 1;
-        let connection = self.idle.pop();
-        actix_rt::spawn(run(self.deps.clone(), self.destination.clone(), job, connection, ctx.address()));
+        self.begun += 1;
+        self.running.insert(self.begun, Instant::now());
+        self.pace.begin();
+        let demand = job.demand();
+        let connection = self.idle.iter().rposition(|connection| connection.demand == demand);
+        let connection = connection.map(|index| self.idle.remove(index));
+        let slot = Slot::new(self.begun, ctx.address());
+        actix_rt::spawn(run(self.deps.clone(), self.destination.clone(), job, connection, slot));
     }
 
-    fn settle_suppressed(&mut self, id: QueueId, ctx: &mut Context<Self>) {
+    fn settle_without_attempt(&mut self, id: QueueId, decision: Decision, ctx: &mut Context<Self>) {
         let now = self.deps.clock.now();
-        let settlement = Settlement { id, now, attempt: None, decision: Decision::Suppressed, report: None };
+        let settlement = Settlement { id, now, attempt: None, decision, report: None };
         let claim = Claim::new(vec![id], ctx.address(), &self.deps.metrics);
         actix_rt::spawn(settle(self.deps.clone(), vec![settlement], claim));
     }
@@ -330,17 +366,25 @@ impl DeliveryActor {
     }
 
     fn is_idle(&self) -> bool {
-        self.running == 0 && self.claimed.is_empty()
+        self.running.is_empty() && self.claimed.is_empty()
     }
 
-    /// One timer, for whatever comes first: a due message, the end of a pause, an idle connection's time, or
-    /// the actor's own.
+    /// One timer, for whatever comes first: a due message, the end of a pause, an idle connection's time, an
+    /// attempt that becomes slow, or the actor's own.
     fn set_timer(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
         let idle_end = self.is_idle().then_some(self.idle_since + self.deps.options.actor_idle);
         let connections =
             self.idle.iter().map(|connection| connection.idle_since + self.deps.options.connection_idle);
-        let next = connections.chain(idle_end).chain(self.next_look).chain(self.pace.paused_until(now)).min();
+        let slow = self.running.values().map(|begun| *begun + SLOW).find(|slow| *slow > now);
+        let rate = if self.ready.is_empty() { None } else { self.pace.rate_until(now) };
+        let next = connections
+            .chain(idle_end)
+            .chain(self.next_look)
+            .chain(self.pace.paused_until(now))
+            .chain(slow)
+            .chain(rate)
+            .min();
         if let Some(next) = next {
             self.timer.set(next, Tick, ctx);
         }
@@ -359,6 +403,7 @@ impl DeliveryActor {
 enum Taken {
     Job(Job),
     Suppressed(QueueId),
+    Moved(QueueId, String),
     Unreadable(QueueId, StoreError),
     Nothing,
 }
@@ -367,141 +412,9 @@ enum Taken {
 enum Sendable {
     Yes(Box<QueueRecord>),
     Suppressed,
+    /// It belongs to another destination.
+    Elsewhere(String),
     No,
-}
-
-/// One job from the first byte to the settled outcome. Its own task, so that what breaks it breaks nothing else.
-async fn run(
-    deps: Arc<Deps>,
-    destination: String,
-    job: Job,
-    idle: Option<Connection>,
-    actor: Addr<DeliveryActor>,
-) {
-    let ids: Vec<_> = job.messages.iter().map(|(id, _)| *id).collect();
-    let made: Vec<_> = job.messages.iter().map(|(_, message)| message.attempts.len()).collect();
-    let claim = Claim::new(ids.clone(), actor.clone(), &deps.metrics);
-    let mut slot = Slot { actor, transacted: Some(Transacted { health: Health::Unknown, connection: None }) };
-
-    let timer = deps.metrics.attempt_seconds.start_timer();
-    let attempted = {
-        let deps = deps.clone();
-        actix_rt::spawn(async move { attempt::attempt(&deps, &destination, job, idle).await }).await
-    };
-    timer.observe_duration();
-
-    let attempts = match attempted {
-        Ok(Attempted { attempts, health, connection }) => {
-            slot.transacted = Some(Transacted { health, connection });
-            attempts
-        }
-        Err(error) => {
-            tracing::error!(%error, message.id = %ids[0], "an attempt broke down; the message is tried again later");
-            vec![failed_attempt(&deps, "internal error", false); ids.len()]
-        }
-    };
-    drop(slot);
-
-    let now = deps.clock.now();
-    let settlements = ids
-        .iter()
-        .zip(attempts)
-        .zip(made)
-        .map(|((&id, attempt), made)| settlement(&deps, id, attempt, made + 1, now))
-        .collect();
-    settle(deps, settlements, claim).await;
-}
-
-fn settlement(deps: &Deps, id: QueueId, attempt: Attempt, made: usize, now: mail::Timestamp) -> Settlement {
-    let decision = plan::decide(&attempt.result, made, now, &deps.options.schedule);
-    let result = match &attempt.result {
-        AttemptResult::Delivered(_) => "delivered",
-        AttemptResult::Refused(answer) if answer.code < 500 => "deferred",
-        AttemptResult::Refused(_) => "refused",
-        AttemptResult::Failed { .. } => "failed",
-    };
-    deps.metrics.attempts.with_label_values(&[result]).inc();
-    tracing::debug!(
-        message.id = %id,
-        result,
-        smtp.code = attempt.result.answer().map_or(0, |answer| answer.code),
-        error = attempt.result.error(),
-        attempt = made,
-        "attempt"
-    );
-    Settlement { id, now, attempt: Some(attempt), decision, report: None }
-}
-
-/// An attempt that did not get as far as a host.
-fn failed_attempt(deps: &Deps, error: &str, permanent: bool) -> Attempt {
-    Attempt {
-        started: deps.clock.now(),
-        duration_ms: 0,
-        connect_ms: 0,
-        host: String::new(),
-        address: None,
-        tls: None,
-        policy: None,
-        result: AttemptResult::Failed { error: error.into(), enhanced: None, permanent },
-    }
-}
-
-/// Settles, however long it takes: the outcome is known only here.
-async fn settle(deps: Arc<Deps>, settlements: Vec<Settlement>, mut claim: Claim) {
-    let Some(suppressed) = persist(async || deps.writer.settle(settlements.clone()).await).await else {
-        // Nothing can be recorded any more, and what was sent must not be sent again.
-        std::mem::forget(claim);
-        return;
-    };
-    deps.metrics.suppressions_added.with_label_values(&["queue"]).inc_by(suppressed as u64);
-    for settlement in &settlements {
-        let outcome = match settlement.decision {
-            Decision::Retry(_) | Decision::Move { .. } => continue,
-            Decision::Delivered => "delivered",
-            Decision::Failed { .. } => "failed",
-            Decision::Suppressed => "suppressed",
-            Decision::Cancel => "canceled",
-        };
-        deps.metrics.retired.with_label_values(&[outcome]).inc();
-    }
-    claim.put_off = settlements.iter().any(|settlement| matches!(settlement.decision, Decision::Retry(_)));
-}
-
-/// Messages that are under way. Dropping it lets the actor take them up again if they are still due.
-struct Claim {
-    ids: Vec<QueueId>,
-    /// Without an outcome that says otherwise, they are still due.
-    put_off: bool,
-    actor: Addr<DeliveryActor>,
-    metrics: Metrics,
-}
-
-impl Claim {
-    fn new(ids: Vec<QueueId>, actor: Addr<DeliveryActor>, metrics: &Metrics) -> Claim {
-        metrics.messages_in_flight.add(ids.len() as i64);
-        Claim { ids, put_off: true, actor, metrics: metrics.clone() }
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        self.metrics.messages_in_flight.sub(self.ids.len() as i64);
-        self.actor.do_send(Released { ids: std::mem::take(&mut self.ids), put_off: self.put_off });
-    }
-}
-
-/// A place among the running attempts, given back by dropping it.
-struct Slot {
-    actor: Addr<DeliveryActor>,
-    transacted: Option<Transacted>,
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        if let Some(transacted) = self.transacted.take() {
-            self.actor.do_send(transacted);
-        }
-    }
 }
 
 impl Actor for DeliveryActor {
@@ -531,13 +444,15 @@ impl Handler<Transacted> for DeliveryActor {
     type Result = ();
 
     fn handle(&mut self, transacted: Transacted, ctx: &mut Context<Self>) {
-        self.running -= 1;
+        self.running.remove(&transacted.number);
         self.pace.learn(transacted.health, Instant::now());
+        if let Some(max) = transacted.recipients_max {
+            self.recipients_max = max.clamp(1, self.bounds.recipients);
+        }
         if let Some(connection) = transacted.connection {
-            let options = &self.deps.options;
-            let worn = connection.transactions() >= options.connection_messages_max;
+            let worn = connection.transactions() >= self.bounds.messages_per_connection;
             // An idle connection counts among those allowed in all: it must not keep other destinations waiting.
-            let scarce = self.deps.connections.available_permits() < options.connections_max.div_ceil(10);
+            let scarce = self.deps.lanes.are_scarce();
             if worn || self.draining || (scarce && self.ready.is_empty()) {
                 actix_rt::spawn(connection.quit());
             } else {
@@ -609,9 +524,9 @@ impl Handler<Snapshot> for DeliveryActor {
         let paused = self.pace.paused_until(now).map_or(Duration::ZERO, |until| until - now);
         DeliverySnapshot {
             destination: self.destination.clone(),
-            running: self.running,
+            running: self.running.len(),
             idle_connections: self.idle.len(),
-            concurrency: self.pace.limit(),
+            concurrency: self.pace.limit().min(self.deps.lanes.share()),
             paused_ms: u64::try_from(paused.as_millis()).unwrap_or(u64::MAX),
             claimed: self.claimed.len(),
         }

@@ -1,8 +1,8 @@
 //! A whole set of actors on one arbiter.
 
-use crate::*;
+use crate::{dns::NoNames, *};
 use actix_rt::System;
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{BoxFuture, LocalBoxFuture};
 use mail::{AccountId, Address, Domain, QueueId, ReversePath, Timestamp};
 use smtp::{Extensions, Reply, ServerOptions, ServerSession, ServerStep, ServerTimeouts};
 use std::{
@@ -149,6 +149,10 @@ impl Peer {
 }
 
 impl Dialer for Peer {
+    fn timeout(&self) -> Duration {
+        Duration::from_secs(30)
+    }
+
     fn dial<'d>(&'d self, _: &'d NextHop) -> LocalBoxFuture<'d, io::Result<Box<dyn Stream>>> {
         self.shared.lock().unwrap().connections += 1;
         Box::pin(async move {
@@ -168,6 +172,14 @@ impl Dialer for Peer {
                 }
             }
         })
+    }
+}
+
+struct NoPolicies;
+
+impl PolicyFetcher for NoPolicies {
+    fn fetch<'f>(&'f self, _: &'f str) -> BoxFuture<'f, Result<String, String>> {
+        Box::pin(async { Err("there are none".into()) })
     }
 }
 
@@ -354,8 +366,8 @@ impl Fixture {
                 .map(|recipient| {
                     let address = Address::parse(recipient).unwrap();
                     NewRecipient {
-                        destination: self.handles.router.destination(&address),
-                        mail_from: ReversePath::Address(Address::parse("app@example.com").unwrap()),
+                        destination: self.destination(&address),
+                        mail_from: sender(),
                         from_id: None,
                         notify: None,
                         original_recipient: None,
@@ -376,6 +388,11 @@ impl Fixture {
             envid: None,
             ret: None,
         }
+    }
+
+    fn destination(&self, recipient: &Address) -> String {
+        let directory = self.handles.store.directory();
+        self.handles.router.destination(&Journey::new(&directory, ACCOUNT, &sender(), recipient))
     }
 
     /// The message once it has left the queue; time goes on meanwhile.
@@ -402,12 +419,19 @@ impl Fixture {
     }
 }
 
+fn sender() -> ReversePath {
+    ReversePath::Address(Address::parse("app@example.com").unwrap())
+}
+
 fn options(peer: &Peer, receiver: &Receiver, clock: &Clock, metrics: &Metrics) -> Options {
     let defaults = config::Settings::defaults();
     Options {
         clock: clock.clone(),
         router: Router::relay("peer.example", "127.0.0.1:25".parse().unwrap()),
         dialer: Arc::new(peer.clone()),
+        resolver: Arc::new(NoNames),
+        policies: Arc::new(NoPolicies),
+        authorities: Vec::new(),
         poster: Arc::new(receiver.clone()),
         writer: WriterLimits {
             pending_max: 2000,
@@ -417,11 +441,13 @@ fn options(peer: &Peer, receiver: &Receiver, clock: &Clock, metrics: &Metrics) -
         },
         delivery: DeliveryOptions {
             ehlo_name: "us.example".into(),
+            own_addresses: Default::default(),
             timeouts: smtp::Timeouts::default(),
             schedule: RetrySchedule(defaults.delivery.retry),
             concurrency_start: 2,
             concurrency_max: 20,
             connections_max: 100,
+            connections_waiting_max: 1000,
             content_bytes_max: 4 << 20,
             connection_messages_max: 1000,
             connection_idle: Duration::from_secs(5),
@@ -429,6 +455,7 @@ fn options(peer: &Peer, receiver: &Receiver, clock: &Clock, metrics: &Metrics) -
             recipients_max: 100,
             due_batch_max: 1000,
             actor_idle: Duration::from_secs(60),
+            destinations: Vec::new(),
         },
         webhooks: WebhookOptions {
             schedule: RetrySchedule(defaults.webhooks.retry),

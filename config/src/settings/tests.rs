@@ -242,7 +242,10 @@ fn an_error_names_the_line_the_option_and_what_is_allowed() {
             "[delivery]\ntimeout = \"1s\"",
             ":2: delivery.timeout: is not an option; did you mean webhooks.timeout?",
         ),
-        ("[dns]\nqqqqqq = 1", ":2: dns.qqqqqq: is not an option; there are nameservers"),
+        (
+            "[dns]\nqqqqqq = 1",
+            ":2: dns.qqqqqq: is not an option; there are dnssec, nameservers, trust_anchor_file",
+        ),
         ("[deliver]\nport = 1", ":1: deliver: is not an option; did you mean delivery?"),
         (
             "[[http]]\naddress = \"127.0.0.1:1\"\nservices = [\"webapi\"]\ntsl = true",

@@ -10,6 +10,6 @@ pub(crate) use environment::{PREFIX, overlay_environment};
 pub(crate) use section::{Reader, Section};
 pub(crate) use tree::{Node, Table, Value, overlay, parse_document};
 pub(crate) use values::{
-    address, choice, domain, domain_pattern, flag, host, listen_address, mail_address, nameserver, network,
-    number, path, text,
+    address, choice, choice_of, domain, domain_pattern, flag, host, http_url, listen_address, mail_address,
+    nameserver, network, number, path, pem, text, webhook_secret,
 };

@@ -7,7 +7,7 @@ use super::{
     tree::parse_variable,
     values::{self, kind},
 };
-use crate::{ConfigError, Origin, Secret};
+use crate::{ConfigError, Located, Origin, Secret};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Display,
@@ -16,6 +16,9 @@ use std::{
     path::Path,
     time::Duration,
 };
+
+/// What a list must be.
+const LIST: &str = "must be a list, as [\"...\", \"...\"]";
 
 /// The text of a file, for secrets that are kept in files.
 pub(crate) type ReadFile<'a> = &'a dyn Fn(&Path) -> io::Result<String>;
@@ -82,6 +85,16 @@ impl<'r, 'a> Section<'r, 'a> {
         self.reader.base
     }
 
+    /// Where the section itself was set.
+    pub(crate) fn origin(&self) -> Origin {
+        self.origin.clone()
+    }
+
+    /// Where an option was set that was read already.
+    pub(crate) fn place(&self, key: &str) -> Option<Origin> {
+        self.origins.get(key).cloned()
+    }
+
     /// Whether the option is set.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
@@ -141,6 +154,28 @@ impl<'r, 'a> Section<'r, 'a> {
         self.required(key, values::size(range)).unwrap_or(least)
     }
 
+    /// A whole number that may be absent.
+    pub(crate) fn optional_number<T>(&mut self, key: &'static str, range: RangeInclusive<T>) -> Option<T>
+    where
+        T: TryFrom<i64> + PartialOrd + Display + Copy,
+    {
+        self.optional(key, values::number(range))
+    }
+
+    /// A duration that may be absent.
+    pub(crate) fn optional_duration(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        self.optional(key, values::duration(range))
+    }
+
+    /// A size in bytes that may be absent.
+    pub(crate) fn optional_size(&mut self, key: &'static str, range: RangeInclusive<u64>) -> Option<u64> {
+        self.optional(key, values::size(range))
+    }
+
     /// A list of at most `most` values; empty when absent.
     pub(crate) fn list<T>(
         &mut self,
@@ -148,11 +183,21 @@ impl<'r, 'a> Section<'r, 'a> {
         most: usize,
         read: impl Fn(&Value) -> Result<T, String>,
     ) -> Vec<T> {
+        self.located(key, most, read).into_iter().map(|item| item.value).collect()
+    }
+
+    /// As [`Section::list`], each value with its place.
+    pub(crate) fn located<T>(
+        &mut self,
+        key: &'static str,
+        most: usize,
+        read: impl Fn(&Value) -> Result<T, String>,
+    ) -> Vec<Located<T>> {
         let mut items = Vec::new();
-        for node in self.nodes(key, most, "must be a list, as [\"...\", \"...\"]") {
-            match read(&node.value) {
-                Ok(item) => items.push(item),
-                Err(problem) => self.fail_at(key, node.origin, problem),
+        for Node { value, origin } in self.nodes(key, most, LIST) {
+            match read(&value) {
+                Ok(value) => items.push(Located { value, origin }),
+                Err(problem) => self.fail_at(key, origin, problem),
             }
         }
         items
@@ -224,7 +269,17 @@ impl<'r, 'a> Section<'r, 'a> {
 
     /// A secret: in the option `key`, or in the file that `file_key` names, without the line end. Errors do not show it.
     pub(crate) fn secret(&mut self, key: &'static str, file_key: &'static str) -> Option<Secret> {
-        let given = self.optional(key, |value| values::text(value).map(Secret::new));
+        self.secret_as(key, file_key, values::text)
+    }
+
+    /// As [`Section::secret`], for a text of another form, whose errors do not show it.
+    pub(crate) fn secret_as(
+        &mut self,
+        key: &'static str,
+        file_key: &'static str,
+        read: fn(&Value) -> Result<&str, String>,
+    ) -> Option<Secret> {
+        let given = self.optional(key, |value| read(value).map(Secret::new));
         let base = self.base();
         let path = self.optional(file_key, values::path(base));
         if given.is_some() && path.is_some() {
@@ -232,8 +287,7 @@ impl<'r, 'a> Section<'r, 'a> {
         }
         let Some(path) = path else { return given };
         match (self.reader.read_file)(&path) {
-            Ok(content) => match values::text(&Value::Raw(content.trim_end_matches(['\r', '\n']).to_owned()))
-            {
+            Ok(content) => match read(&Value::Raw(content.trim_end_matches(['\r', '\n']).to_owned())) {
                 Ok(text) => return Some(Secret::new(text)),
                 Err(problem) => self.fail(file_key, &format!("the secret in {} {problem}", path.display())),
             },

@@ -2,6 +2,7 @@
 
 use super::Value;
 use crate::{Host, Network, Period, Size};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use mail::{Address, Domain, DomainPattern, DomainPatternError};
 use std::{
     fmt::Display,
@@ -24,6 +25,45 @@ pub(crate) fn text(value: &Value) -> Result<&str, String> {
         Value::Text(text) | Value::Raw(text) => Ok(text),
         other => Err(format!("must be text in quotes, not {}", kind(other))),
     }
+}
+
+/// A key in PEM form, of at most 16 KiB; not looked into.
+pub(crate) fn pem(value: &Value) -> Result<&str, String> {
+    match value {
+        Value::Text(text) | Value::Raw(text) if text.len() <= 16 << 10 => Ok(text),
+        Value::Text(_) | Value::Raw(_) => Err("must be at most 16KiB long".to_owned()),
+        other => Err(format!("must be text in quotes, not {}", kind(other))),
+    }
+}
+
+/// One character of those.
+pub(crate) fn choice_of(value: &Value, characters: &str) -> Result<char, String> {
+    let mut given = text(value)?.chars();
+    match (given.next(), given.next()) {
+        (Some(one), None) if characters.contains(one) => Ok(one),
+        _ => Err(format!("must be one of {characters} and not {}", shown(value))),
+    }
+}
+
+/// A URL of at most 2,048 bytes that can be called.
+pub(crate) fn http_url(value: &Value) -> Result<String, String> {
+    let url = text(value)?;
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    match rest {
+        Some(rest) if !rest.is_empty() && url.len() <= 2_048 && !rest.contains(char::is_whitespace) => {
+            Ok(url.to_owned())
+        }
+        _ => Err("must be a URL that begins with https:// or http://, of at most 2048 bytes".to_owned()),
+    }
+}
+
+/// What signs webhooks, as Standard Webhooks writes it: 24 to 64 bytes in base64 behind `whsec_`. Errors do not show it.
+pub(crate) fn webhook_secret(value: &Value) -> Result<Vec<u8>, String> {
+    let encoded = text(value)?.strip_prefix("whsec_");
+    encoded
+        .and_then(|encoded| BASE64_STANDARD.decode(encoded).ok())
+        .filter(|secret| (24..=64).contains(&secret.len()))
+        .ok_or_else(|| "must be \"whsec_\" and 24 to 64 bytes in base64".to_owned())
 }
 
 pub(crate) fn flag(value: &Value) -> Result<bool, String> {

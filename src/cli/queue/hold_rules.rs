@@ -31,7 +31,7 @@ pub(in crate::cli) struct ListArgs {
 
 /// Options of `queue hold-rules add`.
 #[derive(Args)]
-pub(super) struct AddArgs {
+pub(in crate::cli) struct AddArgs {
     #[command(flatten)]
     server: ServerArgs,
     #[command(flatten)]
@@ -52,7 +52,7 @@ pub(super) struct AddArgs {
 
 /// Options of `queue hold-rules remove`.
 #[derive(Args)]
-pub(super) struct RemoveArgs {
+pub(in crate::cli) struct RemoveArgs {
     #[command(flatten)]
     server: ServerArgs,
     /// The rule's id

@@ -1,5 +1,6 @@
 //! The store as a whole: changes in, state out.
 
+mod directory;
 mod due;
 mod hold_rules;
 mod limits;

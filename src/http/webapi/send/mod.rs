@@ -10,6 +10,7 @@ use crate::http::{
     error::{ApiError, Code, json},
 };
 use actix_web::web;
+use actors::Journey;
 use content::{Preparation, Prepared, prepare};
 use draft::Addressed;
 use mail::{Draft, FromId, MessageId, ReversePath, Timestamp};
@@ -168,16 +169,24 @@ fn new_recipients(
     now: Timestamp,
 ) -> std::result::Result<Vec<NewRecipient>, ApiError> {
     let wants_from_ids = call.login.wants_from_ids();
+    let directory = call.http.app.handles.store.directory();
+    let router = &call.http.app.handles.router;
     let new = |address: &mail::Address| {
         let from_id = wants_from_ids.then(|| FromId::new(now, rand::random()));
         let mail_from = match &from_id {
             None => addressed.from.clone(),
             Some(id) => addressed.return_path(id)?,
         };
+        let mail_from = ReversePath::Address(mail_from);
         Ok(NewRecipient {
-            destination: call.http.app.handles.router.destination(address),
+            destination: router.destination(&Journey::new(
+                &directory,
+                call.login.account.id,
+                &mail_from,
+                address,
+            )),
             address: address.clone(),
-            mail_from: ReversePath::Address(mail_from),
+            mail_from,
             from_id,
             notify: None,
             original_recipient: None,

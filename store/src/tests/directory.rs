@@ -1,0 +1,123 @@
+//! Changes to domains and accounts: together or not at all, and what goes with what is removed.
+
+use super::*;
+
+fn change(fixture: &Fixture) -> DirectoryChange {
+    DirectoryChange { seen: fixture.store.directory().generation(), ..DirectoryChange::default() }
+}
+
+fn apply(fixture: &mut Fixture, change: DirectoryChange) -> Result<(), Refusal> {
+    fixture.try_apply(Change::ChangeDirectory(change)).map(|applied| {
+        assert_eq!(applied, Applied::DirectoryChanged);
+    })
+}
+
+/// With an account that calls nobody.
+fn quiet() -> Fixture {
+    let account = AccountRecord { outgoing_webhook: None, incoming_webhook: None, ..account() };
+    Fixture::with(options(), account)
+}
+
+fn names(fixture: &Fixture) -> Vec<String> {
+    let directory = fixture.store.directory();
+    let mut names: Vec<_> = directory.accounts().map(|account| account.record.name.clone()).collect();
+    names.extend(directory.domains().map(|domain| domain.record.name.to_string()));
+    names.sort();
+    names
+}
+
+#[test]
+fn a_change_that_was_decided_on_an_older_directory_is_refused() {
+    let mut fixture = Fixture::new();
+    let decided = DirectoryChange { remove_accounts: vec![account().name], ..change(&fixture) };
+    fixture.apply(Change::PutAccount(AccountRecord { full_name: "changed".into(), ..account() }));
+    assert_eq!(apply(&mut fixture, decided.clone()), Err(Refusal::DirectoryChanged));
+    let again = DirectoryChange { seen: fixture.store.directory().generation(), ..decided };
+    assert_eq!(apply(&mut fixture, again), Ok(()));
+}
+
+#[test]
+fn a_change_is_made_as_a_whole_or_not_at_all() {
+    let mut fixture = Fixture::new();
+    let before = fixture.store.dump().unwrap();
+    let new = AccountRecord { name: "new".into(), ..account() };
+    for (accounts, domains) in
+        [(vec!["nobody".into()], vec![]), (vec![], vec!["example.org".parse().unwrap()])]
+    {
+        let refused = DirectoryChange {
+            put_accounts: vec![new.clone()],
+            admin_password_hash: Some("hash".into()),
+            remove_accounts: accounts,
+            remove_domains: domains,
+            ..change(&fixture)
+        };
+        assert_eq!(apply(&mut fixture, refused), Err(Refusal::NotFound));
+    }
+    assert_eq!(fixture.store.dump().unwrap(), before);
+    assert_eq!(fixture.store.directory().admin_password_hash(), None);
+
+    let made = DirectoryChange {
+        put_accounts: vec![new],
+        admin_password_hash: Some("hash".into()),
+        remove_accounts: vec![account().name],
+        remove_domains: vec!["example.com".parse().unwrap()],
+        ..change(&fixture)
+    };
+    assert_eq!(apply(&mut fixture, made), Ok(()));
+    assert_eq!(names(&fixture), ["new"]);
+    assert_eq!(fixture.store.directory().admin_password_hash(), Some("hash"));
+}
+
+#[test]
+fn what_still_has_mail_queued_is_not_removed() {
+    let mut fixture = quiet();
+    let id = fixture.accept(&["friend@remote.example"]);
+    let removals = |fixture: &Fixture| {
+        [
+            DirectoryChange { remove_accounts: vec![account().name], ..change(fixture) },
+            DirectoryChange { remove_domains: vec!["example.com".parse().unwrap()], ..change(fixture) },
+        ]
+    };
+    for removal in removals(&fixture) {
+        assert_eq!(apply(&mut fixture, removal), Err(Refusal::StillInUse));
+    }
+    fixture.settle(id, None, Decision::Cancel);
+    for removal in 0..2 {
+        let removal = removals(&fixture)[removal].clone();
+        assert_eq!(apply(&mut fixture, removal), Ok(()));
+    }
+}
+
+#[test]
+fn an_account_with_webhook_calls_pending_is_not_removed() {
+    let mut fixture = Fixture::new();
+    let id = fixture.accept(&["friend@remote.example"]);
+    fixture.settle(id, None, Decision::Cancel);
+    let removal = DirectoryChange { remove_accounts: vec![account().name], ..change(&fixture) };
+    assert_eq!(apply(&mut fixture, removal), Err(Refusal::StillInUse));
+}
+
+#[test]
+fn an_account_takes_its_mailboxes_and_lists_with_it() {
+    let mut fixture = quiet();
+    let empty = fixture.store.dump().unwrap();
+    let mut other = quiet();
+    let leave = DirectoryChange { remove_accounts: vec![account().name], ..change(&other) };
+    apply(&mut other, leave).unwrap();
+    let never_there = other.store.dump().unwrap();
+
+    fixture.apply(Change::Suppress(NewSuppression {
+        account: ACCOUNT,
+        address: "friend@remote.example".parse().unwrap(),
+        now: NOW,
+        reason: String::new(),
+        source: SuppressionSource::Manual,
+    }));
+    let id = fixture.accept(&["friend@remote.example"]);
+    fixture.settle(id, None, Decision::Cancel);
+    fixture.apply(Change::Sweep(Sweep { now: NOW.after(2 * KEEP), events_before: NOW, limit: 100 }));
+    assert_ne!(fixture.store.dump().unwrap(), empty);
+    let leave = DirectoryChange { remove_accounts: vec![account().name], ..change(&fixture) };
+    apply(&mut fixture, leave).unwrap();
+    assert_eq!(fixture.store.dump().unwrap(), never_there);
+}
