@@ -26,6 +26,7 @@ mod memory;
 mod observation;
 mod openapi;
 mod peers;
+mod queue_cli;
 mod quickstart;
 mod reading;
 mod restart;

@@ -26,7 +26,7 @@ pub(crate) use hook_receiver::{HookAnswer, HookReceiver};
 pub(crate) use http_client::{HttpClient, post_head};
 pub(crate) use judge::{Court, judge, judges_program};
 pub(crate) use load::{Load, all_delivered};
-pub(crate) use program::{Done, Site};
+pub(crate) use program::{Done, Serve, Site};
 pub(crate) use server::{Sent, Server, message, message_to, refused_start};
 pub(crate) use smtp_client::SmtpClient;
 pub(crate) use smtp_peer::{Action, Moment, PeerTls, SmtpPeer, Verb};
