@@ -335,7 +335,7 @@ async fn the_list_says_what_each_message_waits_for() {
     let relay = format!(
         "[[transports]]\nname = \"relay\"\nsmtp = {{ host = \"127.0.0.1\", port = {}, tls = \"none\" }}\n\
          [[routes]]\ntransport = \"relay\"\nto_domains = [\"slow.example\"]\n\
-         [delivery]\nconcurrency_start = 1\nconcurrency_max = 1\n",
+         [delivery]\nconcurrency_start = 1\n",
         peer.address().port()
     );
     let site = site(&relay);
@@ -358,7 +358,8 @@ async fn the_list_says_what_each_message_waits_for() {
     assert_eq!(gate(greylisted), "back-off");
     assert_eq!(gate(slow[1]), "busy");
     let text = site.ok(&["queue", "list"]);
-    for expected in ["FutureRelease", "scheduled", "back-off: greylisted", "pace: 1 of 1 connections at work"]
+    for expected in
+        ["FutureRelease", "scheduled", "back-off: 451 4.7.1 greylisted", "pace: 1 of 1 connections at work"]
     {
         assert!(text.contains(expected), "{expected} in {text}");
     }

@@ -4,7 +4,7 @@ use crate::{DeliverySnapshot, SupervisorSnapshot};
 use mail::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use store::records::{Hold, QueueRecord};
+use store::records::{AttemptResult, Hold, QueueRecord};
 
 /// What a message of the queue waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +26,7 @@ pub enum Gate {
         until: Timestamp,
         /// Attempts made.
         attempts: usize,
-        /// The error of the last one.
+        /// What came of the last one, with the codes of the answer.
         error: String,
     },
     /// The time that an operator chose.
@@ -92,11 +92,19 @@ fn time_gate(message: &QueueRecord) -> Gate {
     let until = message.next_attempt;
     match message.attempts.last() {
         Some(last) => {
-            Gate::BackOff { until, attempts: message.attempts.len(), error: last.result.error().to_owned() }
+            Gate::BackOff { until, attempts: message.attempts.len(), error: in_words(&last.result) }
         }
         None if message.future_release == Some(until) => Gate::FutureRelease { until },
         None => Gate::Scheduled { until },
     }
+}
+
+/// `451 4.7.1 greylisted`.
+fn in_words(result: &AttemptResult) -> String {
+    let code = result.answer().map(|answer| answer.code.to_string());
+    let enhanced = result.enhanced().map(|code| code.to_string());
+    let text = Some(result.error().to_owned());
+    [code, enhanced, text].into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -104,7 +112,7 @@ mod tests {
     use super::*;
     use mail::{AccountId, ContentId, DsnRequest, HoldRuleId, ReversePath};
     use std::collections::BTreeMap;
-    use store::records::{Attempt, AttemptResult, SmtpAnswer};
+    use store::records::{Attempt, SmtpAnswer};
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -139,7 +147,8 @@ mod tests {
     }
 
     fn tried() -> QueueRecord {
-        let answer = SmtpAnswer { code: 451, enhanced: None, text: "greylisted".into() };
+        let answer =
+            SmtpAnswer { code: 451, enhanced: mail::EnhancedCode::new(4, 7, 1), text: "greylisted".into() };
         let attempt =
             Attempt { result: AttemptResult::Refused(answer), ..Attempt::given_up(NOW, "replaced") };
         QueueRecord { attempts: vec![attempt], next_attempt: at(450), ..message() }
@@ -166,7 +175,7 @@ mod tests {
             |release| QueueRecord { next_attempt: at(60), future_release: Some(at(release)), ..message() };
         let mut parked = doing("other.example", 1, 1, 0);
         parked.parked.push("remote.example".into());
-        let back_off = Gate::BackOff { until: at(450), attempts: 1, error: "greylisted".into() };
+        let back_off = Gate::BackOff { until: at(450), attempts: 1, error: "451 4.7.1 greylisted".into() };
         for (message, snapshot, expected) in [
             (message(), None, Gate::Due),
             (held(Hold::Operator), None, Gate::Hold { by: Hold::Operator }),
