@@ -45,5 +45,5 @@ async fn a_destination_that_is_well_is_served_while_a_thousand_others_hang() {
     let start = Instant::now();
     assert_eq!(server.try_to("y@well.test").await.word(), "delivered");
     let took = start.elapsed();
-    assert!(took < Duration::from_secs(2), "it took {took:?}");
+    assert!(took < Duration::from_secs(5), "it took {took:?}");
 }

@@ -98,7 +98,7 @@ async fn whatever_a_peer_does_the_message_arrives_once() {
     let dns = DnsServer::start(&zone).await;
     let server = Embedded::direct(&dns)
         .settings(|settings| {
-            set_timeouts(&mut settings.delivery, Duration::from_millis(500));
+            set_timeouts(&mut settings.delivery, Duration::from_secs(1));
             settings.delivery.retry = vec![Duration::from_millis(100); 8];
         })
         .start()

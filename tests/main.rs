@@ -1,7 +1,8 @@
 //! Black-box tests: the real server, most often as a child process, with real sockets on free ports. One file a
 //! behaviour.
 //!
-//! `tests/setup` prepares what some of them need: judges in Python, a browser, Node.js and swaks.
+//! `tests/setup` prepares what some of them need: judges in Python, a browser, Node.js, swaks, Knot DNS and Postfix,
+//! which wants root.
 
 mod accounts;
 mod acme;
@@ -33,6 +34,7 @@ mod observation;
 mod openapi;
 mod peers;
 mod postfix;
+mod queue_cli;
 mod quickstart;
 mod reading;
 mod reports;

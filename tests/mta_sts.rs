@@ -1,8 +1,9 @@
 //! MTA-STS (RFC 8461) against an HTTPS server that has the policies.
 
 use crate::harness::{
-    DnsServer, Embedded, EmbeddedBuilder, Identity, SmtpPeer, StsAnswer, StsServer, TestCa,
+    DnsServer, Embedded, EmbeddedBuilder, Identity, SmtpPeer, StsAnswer, StsServer, TestCa, message_to,
 };
+use serde_json::json;
 use store::records::{TlsPolicyKind, TlsVerified};
 
 const POLICY_HOST: &str = "mta-sts.friend.test";
@@ -140,6 +141,22 @@ async fn a_policy_holds_when_its_server_and_ours_are_gone() {
     assert_eq!((fate.word(), fate.code()), ("deferred", 0), "{fate:?}");
     assert!(evil.deliveries().is_empty());
     assert_eq!(peer.deliveries().len(), 1);
+}
+
+#[tokio::test]
+async fn a_policy_is_proof_enough_for_messages_that_require_tls() {
+    let ca = TestCa::new();
+    let identity = ca.identity(&["mx.friend.test"]);
+    let peer = SmtpPeer::exchanger().starttls(identity.server()).extensions(&["REQUIRETLS"]).start().await;
+    let friend = Friend::of(ca, peer).await;
+    friend.policy("enforce", "mx.friend.test");
+    let server = friend.server().start().await;
+    let mut message = message_to("x@friend.test");
+    message["RequireTLS"] = json!(true);
+    let id = server.send_request(&message).await[0];
+    let fate = server.fate(id).await;
+    assert_eq!((fate.word(), fate.policy()), ("delivered", Some(TlsPolicyKind::RequireTls)), "{fate:?}");
+    assert!(friend.peer.deliveries()[0].mail.ends_with(" REQUIRETLS"));
 }
 
 #[tokio::test]

@@ -58,7 +58,7 @@ async fn a_host_that_does_not_work_is_passed_over() {
             good.ip()
         ))
         .await;
-        let timeout = Duration::from_millis(300);
+        let timeout = Duration::from_secs(1);
         let server = Embedded::direct(&dns)
             .settings(|settings| set_timeouts(&mut settings.delivery, timeout))
             .start()

@@ -154,7 +154,8 @@ async fn international_addresses_need_a_host_that_knows_them() {
     let fate = server.try_to("müller@friend.test").await;
     assert_eq!(fate.word(), "delivered", "{fate:?}");
     let delivery = peer.delivery_to("müller@friend.test").await;
-    assert!(delivery.mail.split(' ').any(|word| word == "SMTPUTF8"), "{}", delivery.mail);
+    let words: Vec<_> = delivery.mail.split(' ').collect();
+    assert!(words.contains(&"SMTPUTF8") && words.contains(&"BODY=8BITMIME"), "{}", delivery.mail);
 
     let (peer, _dns, server) = friend(SmtpPeer::exchanger().extensions(&["8BITMIME"])).await;
     let server = server.start().await;

@@ -2,9 +2,11 @@
 
 use crate::harness::{
     Action, DnsServer, Embedded, Identity, Moment, Security, SignedDns, SmtpPeer, TestCa, Verb, message_to,
+    set_timeouts,
 };
 use rustls::version::{TLS12, TLS13};
 use serde_json::json;
+use std::time::Duration;
 use store::records::{TlsPolicyKind, TlsVerified};
 
 /// The zone of a domain whose exchanger is the peer.
@@ -57,7 +59,9 @@ async fn plain_text_is_better_than_nothing() {
     fn at(verb: Verb, moment: &Moment<'_>, action: Action) -> Action {
         if moment.verb == verb { action } else { Action::Usual }
     }
-    let cases: [(&str, Script); 7] = [
+    let cases: [(&str, Script); 9] = [
+        ("STARTTLS hangs", |m| at(Verb::StartTls, m, Action::Hang)),
+        ("the handshake hangs", |m| at(Verb::Handshake, m, Action::Hang)),
         ("STARTTLS is refused", |m| at(Verb::StartTls, m, Action::Reply("454 4.7.0 not now"))),
         ("STARTTLS is unknown", |m| at(Verb::StartTls, m, Action::Reply("502 5.5.1 what?"))),
         ("STARTTLS closes", |m| at(Verb::StartTls, m, Action::Close)),
@@ -74,7 +78,11 @@ async fn plain_text_is_better_than_nothing() {
     for (what, script) in cases {
         let peer = SmtpPeer::exchanger().starttls(identity.server()).script(script).start().await;
         let dns = DnsServer::start(&zone("friend.test", &peer)).await;
-        let server = Embedded::direct(&dns).start().await;
+        let timeout = Duration::from_secs(1);
+        let server = Embedded::direct(&dns)
+            .settings(|settings| set_timeouts(&mut settings.delivery, timeout))
+            .start()
+            .await;
         let fate = server.try_to("x@friend.test").await;
         assert_eq!(
             (fate.word(), fate.tls(), fate.attempts.len()),
@@ -161,6 +169,27 @@ async fn a_message_can_require_tls_all_the_way() {
             assert_eq!((fate.word(), fate.enhanced().as_str()), ("failed", "5.7.30"), "{what}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_connection_serves_only_messages_that_it_is_good_enough_for() {
+    let peer = SmtpPeer::exchanger()
+        .starttls(Identity::self_signed(&["mx.secure.test"]).server())
+        .extensions(&["REQUIRETLS"])
+        .start()
+        .await;
+    let dns = SignedDns::start(&[("secure.test", Security::Secure, &zone("secure.test", &peer))]).await;
+    let server = Embedded::direct_signed(&dns)
+        .settings(|settings| settings.delivery.connection_idle = Duration::from_secs(60))
+        .start()
+        .await;
+    assert_eq!(server.try_to("x@secure.test").await.word(), "delivered");
+    let mut message = message_to("x@secure.test");
+    message["RequireTLS"] = json!(true);
+    let id = server.send_request(&message).await[0];
+    let fate = server.fate(id).await;
+    assert_eq!((fate.word(), fate.policy()), ("deferred", Some(TlsPolicyKind::RequireTls)), "{fate:?}");
+    assert_eq!((peer.deliveries().len(), peer.connections()), (1, 2));
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ mod domain;
 mod edit;
 mod output;
 mod password;
+mod queue;
 mod quickstart;
 mod serve;
 mod table;
@@ -55,6 +56,9 @@ enum Command {
     /// The accounts that mail is sent by
     #[command(subcommand)]
     Account(account::AccountCommand),
+    /// Messages that wait to be sent, their history, and the rules that hold them
+    #[command(subcommand)]
+    Queue(Box<queue::QueueCommand>),
 }
 
 /// Does what the command line says. Exit status 0: done; 1: failed; 2: wrong usage.
@@ -75,6 +79,7 @@ pub fn run() -> ExitCode {
             Command::Directory(command) => command.run().await,
             Command::Account(command) => command.run().await,
             Command::Domain(command) => command.run().await,
+            Command::Queue(command) => command.run().await,
         }
     });
     match result {

@@ -5,6 +5,7 @@
 
 mod directory;
 mod error;
+pub mod queue;
 mod server;
 mod socket;
 
@@ -28,6 +29,7 @@ const BODY_MAX: usize = 64 << 20;
 /// Every route, one file a resource.
 fn routes(config: &mut ServiceConfig) {
     config
+        .configure(queue::routes)
         .route("/server", web::get().to(server::show))
         .route("/directory", web::get().to(directory::show))
         .route("/directory", web::post().to(directory::change));

@@ -196,6 +196,8 @@ impl Serve {
     pub(crate) async fn terminate(&mut self) -> ExitStatus {
         self.signal(Signal::TERM);
         let status = eventually("the server to stop after SIGTERM", async || {
+            // What nobody reads fills the socket, and then keeps the server waiting.
+            while self.notified.try_recv(&mut [0; 4096]).is_ok() {}
             self.child.try_wait().expect("it is our child").ok_or_else(|| "it runs".to_owned())
         })
         .await;

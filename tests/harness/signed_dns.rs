@@ -143,13 +143,13 @@ impl Knot<'_> {
         let then = if expired { now - LONG_AGO } else { now };
         let times = ["created", "publish", "ready", "active"].map(|what| format!("{what}={}", then - DAY));
         let generate = [zone, "generate", "algorithm=ecdsap256sha256", "ksk=yes", "zsk=yes"];
-        self.run("keymgr", generate.into_iter().chain(times.iter().map(String::as_str)));
+        self.run("/usr/sbin/keymgr", generate.into_iter().chain(times.iter().map(String::as_str)));
         let signed = self.dir.join("signed");
         let outdir = signed.to_str().expect("a path in UTF-8");
-        self.run("kzonesign", ["-o", outdir, "-t", &then.to_string(), zone]);
+        self.run("/usr/bin/kzonesign", ["-o", outdir, "-t", &then.to_string(), zone]);
         fs::rename(signed.join(file_name(zone)), self.dir.join(file_name(zone)))
             .expect("it was written there");
-        self.run("keymgr", [zone, if zone == "." { "dnskey" } else { "ds" }])
+        self.run("/usr/sbin/keymgr", [zone, if zone == "." { "dnskey" } else { "ds" }])
     }
 
     /// Changes every signature.
