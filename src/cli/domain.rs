@@ -138,7 +138,7 @@ impl ShowArgs {
         let domain = edit.domain(&self.one.name)?;
         let shown = WithRecords {
             domain: ShownDomain::of(&domain),
-            records: needed(&edit.target, &domain, &[], &postmaster(&domain.name)?)?,
+            records: needed(&edit.end(), &domain, &[], &postmaster(&domain.name)?)?,
         };
         self.output.print(&shown, |shown| {
             let state = if shown.domain.disabled { " (disabled)" } else { "" };
@@ -150,7 +150,7 @@ impl ShowArgs {
     async fn check(self) -> anyhow::Result<()> {
         let edit = Edit::begin(&self.one.server).await?;
         let domain = edit.domain(&self.one.name)?;
-        let checked = looked_up(&edit.target, &domain, &[], &postmaster(&domain.name)?).await?;
+        let checked = looked_up(&edit.end(), &domain, &[], &postmaster(&domain.name)?).await?;
         self.output.print(&checked, |checked| zone_of(checked))?;
         match checked.iter().filter(|one| one.is_bad()).count() {
             0 => Ok(()),

@@ -43,6 +43,11 @@ impl Edit {
         found.with_context(|| format!("there is no account \"{name}\"; see: postrider account list"))
     }
 
+    /// The server, when nothing is to be changed. Where none runs, its data is let go of.
+    pub(super) fn end(self) -> Target {
+        self.target
+    }
+
     /// Stores a domain in place of the one of that name.
     pub(super) async fn put_domain(mut self, record: DomainRecord) -> anyhow::Result<()> {
         self.state.domains.retain(|other| other.name != record.name);
