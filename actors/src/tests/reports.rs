@@ -1,7 +1,8 @@
 use super::fixture::*;
+use crate::Operation;
 use mail::{DsnNotify, DsnReturn, QueueId, ReversePath};
 use std::time::Duration;
-use store::{Decision, Settlement, Submission, Suppress, records::MessageOutcome};
+use store::{QueueFilter, Submission, records::MessageOutcome};
 
 /// The values of a field, in a report whose lines are short.
 fn values<'a>(report: &'a str, name: &str) -> Vec<&'a str> {
@@ -120,14 +121,10 @@ fn what_a_person_fails_is_reported_as_that() {
         f.want_reports().await;
         let id = f.send(&["friend@remote.example"]).await;
         f.wait(Duration::from_secs(60)).await;
-        let message = f.queued(id).expect("it is tried again later");
-        let first = message.attempts[0].started;
-        let now = f.clock.now();
-        let report = f.handles.reporter.failed_by_operator(message, now).await;
-        assert!(report.is_some());
-        let decision = Decision::Failed { verdict: None, suppress: Suppress::No };
-        let settlement = Settlement { id: QueueId(id), now, attempt: None, decision, report };
-        f.handles.writer.settle(vec![settlement]).await.unwrap();
+        let first = f.queued(id).expect("it is tried again later").attempts[0].started;
+        let filter = QueueFilter { ids: vec![QueueId(id)], ..QueueFilter::default() };
+        let operation = Operation::Fail("it is of no use".into());
+        assert_eq!(f.handles.operations.operate(&filter, &operation).await.unwrap(), 1);
         let (_, report) = f.inbox().pop().unwrap();
         assert!(report.contains("The operator of the server gave it up."), "{report}");
         assert_eq!((values(&report, "Action"), values(&report, "Status")), (vec!["failed"], vec!["5.0.0"]));
