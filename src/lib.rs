@@ -3,6 +3,8 @@
 pub mod app;
 pub mod cli;
 pub mod control;
+pub mod directory;
+pub mod dns;
 pub mod http;
 pub mod limiter;
 pub mod listen;

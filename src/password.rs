@@ -1,6 +1,9 @@
 //! Passwords: how they are compared, and what is kept of them.
 
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use argon2::{
+    ARGON2ID_IDENT, Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version,
+    password_hash::phc::PasswordHash,
+};
 use std::fmt;
 use unicode_normalization::UnicodeNormalization;
 
@@ -50,6 +53,16 @@ impl Password {
         Argon2::default().verify_password(self.as_bytes(), hash).is_ok()
     }
 
+    /// Its Argon2id hash as a PHC string, with a fresh salt. Takes as long as comparing does.
+    pub fn hash(&self) -> String {
+        // 19 MiB, two rounds, one lane: what OWASP recommends.
+        let params = Params::new(19 * 1024, 2, 1, None).expect("the parameters are within Argon2's bounds");
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+            .hash_password_with_salt(self.as_bytes(), &rand::random::<[u8; 16]>())
+            .expect("password and salt are within Argon2's bounds")
+            .to_string()
+    }
+
     /// What is hashed.
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
@@ -62,18 +75,17 @@ impl fmt::Debug for Password {
     }
 }
 
-/// The Argon2id hash of a password as a PHC string, with a fresh salt. Takes as long as comparing does.
+/// The Argon2id hash of a password, see [`Password::hash`].
 ///
 /// # Errors
 /// When the text is no password.
 pub fn hash_password(text: &str) -> Result<String, PasswordError> {
-    let password = Password::new(text)?;
-    // 19 MiB, two rounds, one lane: what OWASP recommends.
-    let params = Params::new(19 * 1024, 2, 1, None).expect("the parameters are within Argon2's bounds");
-    let hash = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_with_salt(password.as_bytes(), &rand::random::<[u8; 16]>())
-        .expect("password and salt are within Argon2's bounds");
-    Ok(hash.to_string())
+    Ok(Password::new(text)?.hash())
+}
+
+/// Whether a text is the Argon2id hash of a password as a PHC string.
+pub fn is_hash(text: &str) -> bool {
+    PasswordHash::new(text).is_ok_and(|hash| hash.algorithm == ARGON2ID_IDENT && hash.hash.is_some())
 }
 
 /// The category Zs, which OpaqueString folds.
@@ -120,6 +132,10 @@ mod tests {
         assert!(!Password::new("test").unwrap().matches(&hash));
         assert!(!Password::new("tést").unwrap().matches("no hash"));
         assert_ne!(hash, hash_password("tést").unwrap());
+        assert!(is_hash(&hash));
+        for no_hash in ["", "tést", "$argon2id$", "$2b$10$abcdefghijklmnopqrstuv"] {
+            assert!(!is_hash(no_hash), "{no_hash}");
+        }
     }
 
     #[test]

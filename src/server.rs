@@ -162,7 +162,7 @@ fn actor_options(
     let policies = HttpsFetcher::new(resolver.clone(), &authorities, delivery.mta_sts_port)
         .map_err(|error| anyhow::anyhow!("MTA-STS policies cannot be fetched: {error}"))?;
     let guard = AddressGuard::new(webhooks.allow_networks.clone());
-    let poster = HttpPoster::new(guard, webhooks.timeout, webhooks.answer_max)
+    let poster = HttpPoster::new(guard, &settings.dns.nameservers, webhooks.timeout, webhooks.answer_max)
         .map_err(|error| anyhow::anyhow!("webhooks cannot be set up: {error}"))?;
     Ok(actors::Options {
         clock: Clock::system(),

@@ -4,9 +4,11 @@ mod clock;
 mod delivery;
 pub mod dns;
 mod exit;
+mod gate;
 mod hints;
 mod janitor;
 mod metrics;
+mod operations;
 mod pace;
 mod schedule;
 mod store_writer;
@@ -22,8 +24,10 @@ pub use delivery::{
     ConvertError, DeliveryOptions, DeliverySnapshot, Dialer, HttpsFetcher, Journey, NextHop, PolicyFetcher,
     Proxy, Reporter, RetrySchedule, Router, Stream, TcpDialer, seven_bit,
 };
+pub use gate::Gate;
 pub use janitor::JanitorOptions;
 pub use metrics::Metrics;
+pub use operations::{Operation, Operations, WriteReport};
 pub use store_writer::{Accepted, StoreWriter, WriteError, WriterLimits};
 pub use supervisor::SupervisorSnapshot;
 pub use suppressions::Suppressions;
@@ -85,6 +89,8 @@ pub struct Handles {
     pub store: Store,
     /// Writes.
     pub writer: StoreWriter,
+    /// Does with the queue what operators want.
+    pub operations: Operations,
     /// Changes suppression lists by hand.
     pub suppressions: Suppressions,
     /// Tells the time.
@@ -158,6 +164,12 @@ pub fn start(store: Store, writer: Writer, options: Options) -> Handles {
         metrics: metrics.clone(),
         address: Arc::new(address),
     };
+    let operations = Operations {
+        store: store.clone(),
+        writer: writer.clone(),
+        clock: clock.clone(),
+        metrics: metrics.clone(),
+    };
     let janitor = janitor::JanitorDeps {
         store: store.clone(),
         writer: writer.clone(),
@@ -180,6 +192,7 @@ pub fn start(store: Store, writer: Writer, options: Options) -> Handles {
     Handles {
         store,
         writer,
+        operations,
         suppressions: Suppressions::new(suppressions_address),
         clock,
         router,

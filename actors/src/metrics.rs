@@ -72,6 +72,14 @@ impl Metrics {
             &["actor"],
         )?;
         registry.register(Box::new(alive.clone()))?;
+        let attempts = IntCounterVec::new(
+            Opts::new(
+                "postrider_delivery_attempts_total",
+                "Delivery attempts, by result and by how the connection was secured.",
+            ),
+            &["result", "tls"],
+        )?;
+        registry.register(Box::new(attempts.clone()))?;
         let seconds = || exponential_buckets(0.0005, 2.0, 20);
         Ok(Metrics(Arc::new(Counters {
             commit_seconds: histogram(
@@ -88,11 +96,7 @@ impl Metrics {
                 "postrider_store_commit_failures_total",
                 "Commits that failed as a whole.",
             )?,
-            attempts: counters(
-                "postrider_delivery_attempts_total",
-                "Delivery attempts, by result.",
-                "result",
-            )?,
+            attempts,
             attempt_seconds: histogram(
                 "postrider_delivery_attempt_duration_seconds",
                 "How long a delivery attempt took.",

@@ -6,12 +6,12 @@
 
 use crate::{Metrics, hints::Hints};
 use actix::{Actor, ActorContext, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message};
-use mail::{AccountId, BaseAddress, Domain, MsgId, QueueId, SuppressionId};
+use mail::{AccountId, BaseAddress, Domain, HoldRuleId, MsgId, QueueId, SuppressionId};
 use std::{ops::Range, sync::Arc, time::Duration};
 use store::{
-    Applied, Arrival, Change, HookSettlement, MessageAction, NewSuppression, Refusal, Settlement, Store,
-    StoreError, Submission, Sweep, Writer,
-    records::{ContentRecord, StsPolicyRecord},
+    Applied, Arrival, Change, HookSettlement, MessageAction, NewSuppression, QueueOperation, Refusal,
+    Settlement, Store, StoreError, Submission, Sweep, Writer,
+    records::{ContentRecord, HoldRuleRecord, StsPolicyRecord},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot, watch};
 
@@ -224,6 +224,26 @@ impl StoreWriter {
             Applied::AccountPut(id) => Ok(id),
             other => unreachable!("an account is answered with its id, not {other:?}"),
         }
+    }
+
+    /// Does something with messages of the queue; returns how many that changed. Takes no permit: operators are few,
+    /// and what they do is needed most when much waits.
+    pub(crate) async fn operate(&self, operation: QueueOperation) -> Result<usize, WriteError> {
+        match self.write(Change::Operate(operation), None).await? {
+            Applied::Operated { changed } => Ok(changed),
+            other => unreachable!("an operation is answered with a number, not {other:?}"),
+        }
+    }
+
+    pub(crate) async fn add_hold_rule(&self, rule: HoldRuleRecord) -> Result<HoldRuleId, WriteError> {
+        match self.bounded(Change::AddHoldRule(rule)).await? {
+            Applied::HoldRuleAdded(id) => Ok(id),
+            other => unreachable!("a rule is answered with its id, not {other:?}"),
+        }
+    }
+
+    pub(crate) async fn remove_hold_rule(&self, id: HoldRuleId) -> Result<(), WriteError> {
+        self.bounded(Change::RemoveHoldRule(id)).await.map(drop)
     }
 
     /// Changes domains and accounts, all together or none.

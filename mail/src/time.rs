@@ -1,10 +1,12 @@
 //! Points in time, as milliseconds since the Unix epoch.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::{fmt, time::Duration};
 
 /// A point in wall-clock time with millisecond precision.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+///
+/// Serialised as `Display` writes it where people read it, else as the number of milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
@@ -62,9 +64,44 @@ impl fmt::Display for Timestamp {
     }
 }
 
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match serializer.is_human_readable() {
+            true => serializer.collect_str(self),
+            false => self.0.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        if !deserializer.is_human_readable() {
+            return i64::deserialize(deserializer).map(Timestamp);
+        }
+        let text = String::deserialize(deserializer)?;
+        let far =
+            text.strip_prefix('@').and_then(|rest| rest.strip_suffix("ms")?.parse().ok().map(Timestamp));
+        far.or_else(|| Timestamp::parse_rfc3339(&text)).ok_or_else(|| de::Error::custom("no RFC 3339 time"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_text_for_people_and_a_number_in_the_store() {
+        let time = Timestamp::from_millis(1_763_805_600_500);
+        assert_eq!(serde_json::to_string(&time).unwrap(), r#""2025-11-22T10:00:00.5Z""#);
+        for time in [time, Timestamp::default(), Timestamp::MAX, Timestamp::from_millis(i64::MIN)] {
+            let text = serde_json::to_string(&time).unwrap();
+            assert_eq!(serde_json::from_str::<Timestamp>(&text).unwrap(), time, "{text}");
+            let stored = postcard::to_stdvec(&time).unwrap();
+            assert_eq!(stored, postcard::to_stdvec(&time.as_millis()).unwrap());
+            assert_eq!(postcard::from_bytes::<Timestamp>(&stored).unwrap(), time);
+        }
+        assert!(serde_json::from_str::<Timestamp>("\"soon\"").is_err());
+    }
 
     #[test]
     fn a_time_reads_back_what_it_wrote() {

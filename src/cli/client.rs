@@ -2,6 +2,7 @@
 
 use crate::control::{Problem, SocketPath};
 use anyhow::{Context, anyhow};
+use bytes::Bytes;
 use reqwest::{Client, Method, RequestBuilder};
 use serde::{Serialize, de::DeserializeOwned};
 use std::path::Path;
@@ -40,19 +41,31 @@ impl Control {
         self.answer(self.request(Method::POST, path).body(serde_json::to_vec(body)?)).await
     }
 
+    /// Asks for the bytes at `path`.
+    ///
+    /// # Errors
+    /// As [`Control::get`].
+    pub async fn get_bytes(&self, path: &str) -> anyhow::Result<Bytes> {
+        self.body(self.request(Method::GET, path)).await
+    }
+
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("http://postrider{path}"))
     }
 
     async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> anyhow::Result<T> {
+        serde_json::from_slice(&self.body(request).await?).context(
+            "the server's answer is not understood; where the program was replaced, restart the server",
+        )
+    }
+
+    async fn body(&self, request: RequestBuilder) -> anyhow::Result<Bytes> {
         let lost = "the server ended the connection; its log may say why";
         let answer = request.send().await.context(lost)?;
         let status = answer.status();
         let body = answer.bytes().await.context(lost)?;
         if status.is_success() {
-            return serde_json::from_slice(&body).context(
-                "the server's answer is not understood; where the program was replaced, restart the server",
-            );
+            return Ok(body);
         }
         Err(match serde_json::from_slice::<Problem>(&body) {
             Ok(problem) => anyhow!(problem.error),

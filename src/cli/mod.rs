@@ -4,10 +4,16 @@
 //! data directory itself by [`Access`]. What it prints goes through [`OutputArgs`].
 
 mod access;
+mod account;
 mod client;
 mod config;
+mod directory;
 mod domain;
+mod edit;
 mod output;
+mod password;
+mod queue;
+mod quickstart;
 mod serve;
 mod table;
 mod target;
@@ -36,12 +42,23 @@ enum Command {
     Serve(serve::ServeArgs),
     /// A complete server for developing against: no configuration, no root, no network
     Localserve(localserve::LocalserveArgs),
+    /// Make settings, DKIM keys and a first account, and show the DNS records to add
+    Quickstart(quickstart::QuickstartArgs),
     /// The settings: check a file, or show every option
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// All domains and accounts as one file
+    #[command(subcommand)]
+    Directory(directory::DirectoryCommand),
     /// The domains that mail is sent from
     #[command(subcommand)]
     Domain(domain::DomainCommand),
+    /// The accounts that mail is sent by
+    #[command(subcommand)]
+    Account(account::AccountCommand),
+    /// Messages that wait to be sent, their history, and the rules that hold them
+    #[command(subcommand)]
+    Queue(queue::QueueCommand),
 }
 
 /// Does what the command line says. Exit status 0: done; 1: failed; 2: wrong usage.
@@ -57,8 +74,12 @@ pub fn run() -> ExitCode {
                 http::count_panics();
                 localserve::run(args).await
             }
+            Command::Quickstart(args) => args.run().await,
             Command::Config(command) => command.run(),
+            Command::Directory(command) => command.run().await,
+            Command::Account(command) => command.run().await,
             Command::Domain(command) => command.run().await,
+            Command::Queue(command) => command.run().await,
         }
     });
     match result {

@@ -26,6 +26,12 @@ impl Table {
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
+
+    /// As it is shown, but without the headings.
+    pub fn rows_only(&self) -> String {
+        let shown = self.to_string();
+        shown.split_once('\n').map_or_else(String::new, |(_, rows)| rows.to_owned())
+    }
 }
 
 /// One row a line, the headings first.

@@ -26,6 +26,11 @@ pub struct ServerArgs {
 }
 
 impl ServerArgs {
+    /// As if that settings file had been given.
+    pub(super) fn of_file(config: PathBuf) -> ServerArgs {
+        ServerArgs { config: Some(config), dir: None }
+    }
+
     /// The server that is meant, by the settings that were given or found.
     ///
     /// # Errors

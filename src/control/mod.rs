@@ -5,10 +5,11 @@
 
 mod directory;
 mod error;
+pub mod queue;
 mod server;
 mod socket;
 
-pub use directory::DirectoryState;
+pub use directory::Done;
 pub use error::{ControlError, Problem};
 pub use server::ServerStatus;
 pub use socket::{ControlSocket, SocketPath};
@@ -27,7 +28,11 @@ const BODY_MAX: usize = 64 << 20;
 
 /// Every route, one file a resource.
 fn routes(config: &mut ServiceConfig) {
-    config.route("/server", web::get().to(server::show)).route("/directory", web::get().to(directory::show));
+    config
+        .configure(queue::routes)
+        .route("/server", web::get().to(server::show))
+        .route("/directory", web::get().to(directory::show))
+        .route("/directory", web::post().to(directory::change));
 }
 
 /// Answers on the socket, on one thread of its own. The server runs when it is awaited, and is stopped by its handle:

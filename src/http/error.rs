@@ -169,9 +169,10 @@ impl From<Refusal> for ApiError {
             // Fresh FromIDs are random, and what arrives comes over SMTP.
             Refusal::FromIdInUse
             | Refusal::OverQuota
-            // No call of the webapi changes the directory.
+            // No call of the webapi changes the directory or hold rules.
             | Refusal::DirectoryChanged
-            | Refusal::StillInUse => return ApiError::server(refusal),
+            | Refusal::StillInUse
+            | Refusal::TooManyHoldRules => return ApiError::server(refusal),
             Refusal::NotFound | Refusal::Exists => Code::Error,
             Refusal::MessageLimit(_) => Code::MessageLimitReached,
             Refusal::RecipientLimit(_) => Code::RecipientLimitReached,

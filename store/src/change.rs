@@ -1,15 +1,19 @@
 //! Every write there is. A change carries all that was decided outside (times, random values, verdicts), so
 //! that the state is a function of the log of changes.
 
-use crate::records::{
-    AccountRecord, Attempt, ContentRecord, DomainRecord, HookAttempt, StsPolicyRecord, SuppressionSource,
+use crate::{
+    filter::QueueFilter,
+    records::{
+        AccountRecord, Attempt, ContentRecord, DomainRecord, Hold, HoldRuleRecord, HookAttempt,
+        StsPolicyRecord, SuppressionSource,
+    },
 };
 use mail::{
-    AccountId, Address, BaseAddress, Domain, DsnNotify, DsnReturn, Flag, FromId, HookId, MsgId, QueueId,
-    ReversePath, SuppressionId, Timestamp, Verdict,
+    AccountId, Address, BaseAddress, Domain, DsnNotify, DsnReturn, Flag, FromId, HoldRuleId, HookId, MsgId,
+    QueueId, ReversePath, SuppressionId, Timestamp, Verdict,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 /// One write. It is applied wholly or, when refused, not at all.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -20,6 +24,12 @@ pub enum Change {
     Arrive(Arrival),
     /// Record what became of queued messages. Messages no longer queued are passed over.
     Settle(Vec<Settlement>),
+    /// Do something with messages of the queue.
+    Operate(QueueOperation),
+    /// Hold messages from now on; those in the queue are marked by [`QueueAction::Hold`].
+    AddHoldRule(HoldRuleRecord),
+    /// Hold no more messages by a rule. Those that it holds stay held.
+    RemoveHoldRule(HoldRuleId),
     /// Record what became of webhook calls.
     SettleHooks(Vec<HookSettlement>),
     /// Change a message in a mailbox.
@@ -80,6 +90,21 @@ impl Change {
                 let reports = settlements.iter().filter_map(|settlement| settlement.report.as_ref());
                 1024 * settlements.len() + reports.map(|report| content(&report.content)).sum::<usize>()
             }
+            Change::Operate(QueueOperation { ids, action, .. }) => {
+                let reports = match action {
+                    QueueAction::Fail { reports, .. } => {
+                        reports.values().map(|report| content(&report.content)).sum()
+                    }
+                    QueueAction::Hold(_)
+                    | QueueAction::Release
+                    | QueueAction::Schedule(_)
+                    | QueueAction::Postpone(_)
+                    | QueueAction::SetTransport(_)
+                    | QueueAction::SetRequireTls(_)
+                    | QueueAction::Cancel => 0,
+                };
+                1024 * ids.len() + reports
+            }
             Change::SettleHooks(settlements) => 1024 * settlements.len(),
             Change::Sweep(sweep) => 256 * sweep.limit,
             Change::ChangeMessage { .. }
@@ -88,7 +113,9 @@ impl Change {
             | Change::PutDomain(_)
             | Change::PutAccount(_)
             | Change::ChangeDirectory(_)
-            | Change::PutStsPolicy { .. } => 0,
+            | Change::PutStsPolicy { .. }
+            | Change::AddHoldRule(_)
+            | Change::RemoveHoldRule(_) => 0,
         };
         body + 1024
     }
@@ -255,6 +282,46 @@ pub enum Decision {
     },
 }
 
+/// Something done with messages of the queue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QueueOperation {
+    /// Which messages, at most some hundred.
+    pub ids: Vec<QueueId>,
+    /// Those that it does not fit any more are passed over.
+    pub filter: QueueFilter,
+    /// When.
+    pub now: Timestamp,
+    /// What is done.
+    pub action: QueueAction,
+}
+
+/// What is done with messages of the queue. An attempt that is under way goes on; what comes of it is settled with the
+/// message as it is by then.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum QueueAction {
+    /// Send it no more until it is released. One that is held already stays as it is.
+    Hold(Hold),
+    /// Hold it no longer.
+    Release,
+    /// Try it at that time.
+    Schedule(Timestamp),
+    /// Try it so much later.
+    Postpone(Duration),
+    /// Send it by a transport; `None`: by the routes. Whoever sends it moves it to its new destination.
+    SetTransport(Option<String>),
+    /// See [`crate::records::QueueRecord`].
+    SetRequireTls(Option<bool>),
+    /// Give it up, as after a permanent error.
+    Fail {
+        /// Why, for people.
+        reason: String,
+        /// DSNs about them for the account's Inbox.
+        reports: BTreeMap<QueueId, Report>,
+    },
+    /// Remove it; the webhook says `canceled`.
+    Cancel,
+}
+
 /// What a failure means for the suppression list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Suppress {
@@ -369,6 +436,15 @@ pub enum Applied {
         /// The number of new entries.
         suppressed: usize,
     },
+    /// So many messages were changed.
+    Operated {
+        /// Their number.
+        changed: usize,
+    },
+    /// The rule, or the one that said the same before.
+    HoldRuleAdded(HoldRuleId),
+    /// The rule is gone.
+    HoldRuleRemoved,
     /// Webhook calls are recorded.
     HooksSettled,
     /// The new entry.

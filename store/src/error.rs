@@ -116,6 +116,9 @@ pub enum Refusal {
     /// The message would have too many custom keywords.
     #[error("a message has at most {} custom keywords", mail::Flag::CUSTOM_MAX)]
     TooManyFlags,
+    /// There are as many hold rules as there may be.
+    #[error("there are {} hold rules already; remove some", crate::hold_rules::RULES_MAX)]
+    TooManyHoldRules,
     /// Domains or accounts were changed after the one who wants this change had looked at them.
     #[error("domains or accounts were changed meanwhile; look at them again, and repeat the command")]
     DirectoryChanged,

@@ -98,7 +98,11 @@ impl Txn<'_> {
         Ok(Ok(Applied::Settled { suppressed: (self.counters.suppression - before) as usize }))
     }
 
-    fn settle_one(&mut self, settlement: &Settlement, before: QueueRecord) -> Result<(), StoreError> {
+    pub(crate) fn settle_one(
+        &mut self,
+        settlement: &Settlement,
+        before: QueueRecord,
+    ) -> Result<(), StoreError> {
         let Settlement { id, now, .. } = *settlement;
         let mut record = before.clone();
         if let Some(attempt) = &settlement.attempt {

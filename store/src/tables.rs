@@ -195,6 +195,28 @@ impl<K: Key, V: Serialize + DeserializeOwned> Table<K, V> {
             .collect()
     }
 
+    /// The keys behind `after`, in key order or against it.
+    pub(crate) fn keys<'t>(
+        &self,
+        txn: &'t RoTxn<'_>,
+        after: Option<&K>,
+        descending: bool,
+    ) -> Result<Box<dyn Iterator<Item = Result<K, StoreError>> + 't>, StoreError>
+    where
+        K: 't,
+    {
+        let name = self.raw.name;
+        let after = after.map(Key::encode);
+        let edge = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let decode = move |entry: Result<(&[u8], &[u8]), heed::Error>| {
+            K::decode(entry?.0).ok_or(StoreError::Damaged { table: name })
+        };
+        Ok(match descending {
+            false => Box::new(self.raw.db.range(txn, &(edge, Bound::Unbounded))?.map(decode)),
+            true => Box::new(self.raw.db.rev_range(txn, &(Bound::Unbounded, edge))?.map(decode)),
+        })
+    }
+
     fn entry(&self, (key, value): (&[u8], &[u8])) -> Result<(K, V), StoreError> {
         let key = K::decode(key).ok_or(StoreError::Damaged { table: self.raw.name })?;
         Ok((key, self.decode(value)?))

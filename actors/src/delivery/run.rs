@@ -12,7 +12,7 @@ use mail::{QueueId, Timestamp};
 use std::sync::Arc;
 use store::{
     Decision, Settlement,
-    records::{Attempt, AttemptResult},
+    records::{Attempt, AttemptResult, TlsVerified},
 };
 
 /// One job from the first byte to the settled outcome. Its own task, so that what breaks it breaks nothing else.
@@ -67,7 +67,13 @@ fn settlement(deps: &Deps, id: QueueId, attempt: Attempt, made: usize, now: Time
         AttemptResult::Refused(_) => "refused",
         AttemptResult::Failed { .. } => "failed",
     };
-    deps.metrics.attempts.with_label_values(&[result]).inc();
+    let tls = match attempt.tls.as_ref().map(|tls| tls.verified) {
+        None => "none",
+        Some(TlsVerified::No) => "unverified",
+        Some(TlsVerified::WebPki) => "webpki",
+        Some(TlsVerified::Dane) => "dane",
+    };
+    deps.metrics.attempts.with_label_values(&[result, tls]).inc();
     tracing::debug!(
         message.id = %id,
         result,

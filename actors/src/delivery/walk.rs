@@ -271,7 +271,8 @@ impl<'w> Walk<'w> {
             now: self.deps.clock.now(),
         };
         let dialer: &dyn Dialer = &*self.deps.dialer;
-        Connection::open(opening, dialer, &self.deps.tls, permit, &self.deps.metrics).await
+        // Apart, so that the many attempts that wait for a place are small.
+        Box::pin(Connection::open(opening, dialer, &self.deps.tls, permit, &self.deps.metrics)).await
     }
 
     /// Other addresses of a host would say the same.

@@ -346,7 +346,8 @@ fn host_name(name: &Name) -> String {
     text
 }
 
-fn server(address: &SocketAddr) -> NameServerConfig {
+/// A name server, asked over UDP, and over TCP where that does not suffice.
+pub(crate) fn server(address: &SocketAddr) -> NameServerConfig {
     let at_port = |mut connection: ConnectionConfig| {
         connection.port = address.port();
         connection
@@ -371,4 +372,65 @@ fn options(validate: bool) -> ResolverOpts {
 fn read_anchors(path: &Path) -> Result<TrustAnchors, DnsError> {
     TrustAnchors::from_file(path)
         .map_err(|error| DnsError::TrustAnchors { path: path.to_owned(), problem: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const V6: IpAddr = IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
+    const V4: [IpAddr; 2] =
+        [IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), IpAddr::V4(std::net::Ipv4Addr::BROADCAST)];
+
+    fn found(records: &[IpAddr], secure: bool) -> Result<Answer<IpAddr>, LookupError> {
+        Ok(Answer { secure, ..Answer::of(records.to_vec()) })
+    }
+
+    fn failed() -> Result<Answer<IpAddr>, LookupError> {
+        Err(LookupError::Failed { name: "mx.example".into(), problem: "no answer in time".into() })
+    }
+
+    fn bogus() -> Result<Answer<IpAddr>, LookupError> {
+        Err(LookupError::Bogus("mx.example".into()))
+    }
+
+    #[test]
+    fn families_take_turns_and_one_is_enough_where_the_other_cannot_be_found_out() {
+        for (v6, v4, expected) in [
+            (found(&[V6], true), found(&V4, true), found(&[V6, V4[0], V4[1]], true)),
+            (found(&[V6], true), found(&V4, false), found(&[V6, V4[0], V4[1]], false)),
+            (found(&[], true), found(&V4, true), found(&V4, true)),
+            (failed(), found(&V4, true), found(&V4, true)),
+            (found(&[V6], false), failed(), found(&[V6], false)),
+            (failed(), found(&[], true), failed()),
+            (failed(), failed(), failed()),
+            // What fails validation is not to be got around by asking for something else.
+            (bogus(), found(&V4, true), bogus()),
+        ] {
+            assert_eq!(both(v6.clone(), v4.clone()), expected, "{v6:?} {v4:?}");
+        }
+    }
+
+    #[test]
+    fn that_there_is_nothing_is_an_answer_and_silence_is_not() {
+        let nothing = |exists| Ok((exists, 0));
+        for (error, expected) in [
+            (NetError::Timeout, Err(())),
+            (NetError::Dns(NetDnsError::ResponseCode(ResponseCode::ServFail)), Err(())),
+            (NetError::Dns(NetDnsError::ResponseCode(ResponseCode::Refused)), Err(())),
+            (no_records(ResponseCode::NXDomain), nothing(false)),
+            (no_records(ResponseCode::NoError), nothing(true)),
+            (no_records(ResponseCode::ServFail), Err(())),
+            (NetError::Dns(NetDnsError::DnssecBogus), Err(())),
+        ] {
+            let shown = format!("{error:?}");
+            let found = negative("x.example", error).map(|answer| (answer.exists, answer.records.len()));
+            assert_eq!(found.map_err(drop), expected, "{shown}");
+        }
+    }
+
+    fn no_records(code: ResponseCode) -> NetError {
+        let query = hickory_resolver::proto::op::Query::query(Name::root(), RecordType::MX);
+        hickory_resolver::net::NoRecords::new(query, code).into()
+    }
 }

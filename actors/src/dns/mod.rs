@@ -2,6 +2,7 @@
 
 mod lookups;
 
+pub(crate) use lookups::server;
 pub use lookups::{DnsError, DnsResolver};
 
 use config::AddressFamily;

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod fixture;
+mod operations;
 mod reports;
 mod routing;
 mod supervision;

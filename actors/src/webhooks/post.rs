@@ -1,6 +1,7 @@
 //! Making the calls over HTTP.
 
 use super::{AddressGuard, HookRequest};
+use crate::dns;
 use futures_util::future::LocalBoxFuture;
 use hickory_resolver::{TokioResolver, config::ResolverConfig};
 use reqwest::{
@@ -68,16 +69,18 @@ pub struct HttpPoster {
 }
 
 impl HttpPoster {
-    /// `timeout` is for a whole call; of an answer `answer_max` bytes are kept.
+    /// Names are looked up at `nameservers`, or at those of the system where there are none. `timeout` is for a whole
+    /// call; of an answer `answer_max` bytes are kept.
     ///
     /// # Errors
     /// When the HTTP client cannot be set up, as without readable certificates.
     pub fn new(
         guard: AddressGuard,
+        nameservers: &[SocketAddr],
         timeout: Duration,
         answer_max: usize,
     ) -> Result<HttpPoster, Box<dyn Error>> {
-        let resolver = GuardedResolver { resolver: resolver()?, guard: guard.clone() };
+        let resolver = GuardedResolver { resolver: resolver(nameservers)?, guard: guard.clone() };
         let client = reqwest::Client::builder()
             .dns_resolver(Arc::new(resolver))
             .redirect(reqwest::redirect::Policy::none())
@@ -138,11 +141,18 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     until.duration_since(answered).ok()
 }
 
-/// The system's name servers; on a machine without any, the hosts file alone.
-fn resolver() -> Result<TokioResolver, Box<dyn Error>> {
+/// The given name servers, or the system's; on a machine without any, the hosts file alone.
+fn resolver(nameservers: &[SocketAddr]) -> Result<TokioResolver, Box<dyn Error>> {
+    let of = |servers| {
+        let config = ResolverConfig::from_name_servers(servers);
+        TokioResolver::builder_with_config(config, Default::default())
+    };
+    if !nameservers.is_empty() {
+        return Ok(of(nameservers.iter().map(dns::server).collect()).build()?);
+    }
     let builder = TokioResolver::builder_tokio().unwrap_or_else(|error| {
         tracing::warn!(%error, "no name server is known; only names in the hosts file can be called by webhooks");
-        TokioResolver::builder_with_config(ResolverConfig::from_name_servers(Vec::new()), Default::default())
+        of(Vec::new())
     });
     Ok(builder.build()?)
 }

@@ -58,6 +58,20 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// Every kind.
+    pub const ALL: [EventKind; 10] = [
+        EventKind::Queued,
+        EventKind::Attempted,
+        EventKind::Delivered,
+        EventKind::Delayed,
+        EventKind::Failed,
+        EventKind::Suppressed,
+        EventKind::Canceled,
+        EventKind::Relayed,
+        EventKind::Expanded,
+        EventKind::Unrecognized,
+    ];
+
     /// The name in webhooks, the event log and metrics.
     pub fn name(self) -> &'static str {
         match self {

@@ -1,5 +1,6 @@
 //! A message in the queue, its attempts, and what remains of it afterwards.
 
+use super::EventKind;
 use mail::{
     AccountId, Address, ContentId, DsnRequest, EnhancedCode, FromId, HoldRuleId, HookId, QueueId,
     ReversePath, Timestamp, Verdict,
@@ -217,6 +218,18 @@ pub enum MessageOutcome {
     Suppressed,
     /// A person removed it.
     Canceled,
+}
+
+impl MessageOutcome {
+    /// The event that tells of it.
+    pub fn event(self) -> EventKind {
+        match self {
+            MessageOutcome::Delivered => EventKind::Delivered,
+            MessageOutcome::Failed { .. } => EventKind::Failed,
+            MessageOutcome::Suppressed => EventKind::Suppressed,
+            MessageOutcome::Canceled => EventKind::Canceled,
+        }
+    }
 }
 
 /// A message that left the queue. Its content is gone.

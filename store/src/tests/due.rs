@@ -8,19 +8,28 @@ impl Fixture {
     /// Makes accounts 1 to `count`.
     fn with_accounts(count: u32) -> Fixture {
         let mut f = Fixture::new();
-        for number in 2..=count {
-            f.apply(Change::PutAccount(AccountRecord { name: format!("app{number}"), ..account() }));
-        }
+        let new = |number| Change::PutAccount(AccountRecord { name: format!("app{number}"), ..account() });
+        let changes: Vec<_> = (2..=count).map(new).collect();
+        f.writer.commit(changes.iter()).unwrap();
         f
     }
 
     fn accept_for(&mut self, account: u32, now: Timestamp) -> QueueId {
-        let submission =
-            Submission { account: AccountId(account), now, ..submission(&["friend@remote.example"], b"x") };
-        match self.apply(Change::Accept(submission)) {
-            Applied::Accepted(id) => id,
+        self.accept_all(&[(account, now)])[0]
+    }
+
+    fn accept_all(&mut self, messages: &[(u32, Timestamp)]) -> Vec<QueueId> {
+        let accept = |(account, now)| {
+            let submission = submission(&["friend@remote.example"], b"x");
+            Change::Accept(Submission { account: AccountId(account), now, ..submission })
+        };
+        let changes: Vec<_> = messages.iter().copied().map(accept).collect();
+        let results = self.writer.commit(changes.iter()).unwrap().results;
+        let id = |result| match result {
+            Ok(Applied::Accepted(id)) => id,
             other => panic!("{other:?}"),
-        }
+        };
+        results.into_iter().map(id).collect()
     }
 }
 
@@ -78,10 +87,9 @@ proptest! {
         limit in 0usize..50,
     ) {
         let mut f = Fixture::with_accounts(4);
-        let mut list: Vec<(u32, Timestamp, QueueId)> = Vec::new();
-        for (account, second) in messages {
-            list.push((account, at(second), f.accept_for(account, at(second))));
-        }
+        let messages: Vec<_> = messages.into_iter().map(|(account, second)| (account, at(second))).collect();
+        let ids = f.accept_all(&messages);
+        let mut list: Vec<_> = messages.into_iter().zip(ids).map(|((account, at), id)| (account, at, id)).collect();
         list.sort();
         let earliest = list.iter().map(|entry| entry.1).min();
         f.store.read(|view| {

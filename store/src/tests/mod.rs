@@ -2,8 +2,11 @@
 
 mod directory;
 mod due;
+mod hold_rules;
 mod limits;
+mod lists;
 mod mailboxes;
+mod operations;
 mod settle;
 mod sts;
 

@@ -1,0 +1,154 @@
+//! What operators do with the queue: found a slice at a time, done a batch at a time, so that neither a snapshot nor a
+//! commit grows with the queue, and mail goes on between batches.
+
+use crate::{Clock, Metrics, StoreWriter, WriteError};
+use mail::{HoldRuleId, QueueId};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use store::{
+    Place, QueueAction, QueueFilter, QueueOperation, Report, SortBy, Store, StoreError,
+    records::{Attempt, Hold, HoldRuleRecord, QueueRecord},
+};
+
+/// Messages changed in one commit.
+const BATCH: usize = 500;
+
+/// Something done with every message that a filter finds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Operation {
+    /// See [`QueueAction`].
+    Hold(Hold),
+    /// See [`QueueAction`].
+    Release,
+    /// Try them now.
+    TryNow,
+    /// See [`QueueAction`].
+    Schedule(mail::Timestamp),
+    /// See [`QueueAction`].
+    Postpone(Duration),
+    /// See [`QueueAction`].
+    SetTransport(Option<String>),
+    /// See [`QueueAction`].
+    SetRequireTls(Option<bool>),
+    /// Give them up for that reason.
+    Fail(String),
+    /// See [`QueueAction`].
+    Cancel,
+}
+
+/// Writes the DSN about a message that is given up: the message with the attempt that says so as its last. `None`
+/// where none is wanted.
+pub type WriteReport<'a> = &'a (dyn Fn(QueueId, &QueueRecord) -> Option<Report> + Sync);
+
+/// What operations need.
+#[derive(Clone)]
+pub struct Operations {
+    pub(crate) store: Store,
+    pub(crate) writer: StoreWriter,
+    pub(crate) clock: Clock,
+    pub(crate) metrics: Metrics,
+}
+
+impl Operations {
+    /// Does it with every message of the queue that `filter` finds and that was queued before now; returns how many
+    /// that changed.
+    ///
+    /// # Errors
+    /// What is done by then stays done.
+    pub async fn operate(
+        &self,
+        filter: &QueueFilter,
+        operation: &Operation,
+        report: WriteReport<'_>,
+    ) -> Result<usize, WriteError> {
+        let failed = |error: StoreError| WriteError::Failed(Arc::new(error));
+        let end = self.store.read(|view| view.last_queue_id()).map_err(failed)?;
+        let mut place = Place::start(SortBy::Submitted);
+        let mut changed = 0;
+        loop {
+            let slice =
+                self.store.read(|view| view.queue_slice(filter, place, false, BATCH)).map_err(failed)?;
+            let messages: Vec<_> = slice.rows.into_iter().take_while(|(id, _)| *id <= end).collect();
+            if !messages.is_empty() {
+                changed += self.batch(filter, operation, &messages, report).await?;
+            }
+            match slice.next {
+                Some(next) if next < Place::Submitted(Some(end)) => place = next,
+                Some(_) | None => return Ok(changed),
+            }
+            // A slice without a match is read at once; whoever shares the thread gets a turn.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Adds a hold rule and holds what it fits of the queue; returns its id and how many messages that changed.
+    ///
+    /// # Errors
+    /// Where that breaks off, adding the rule again goes on with it.
+    pub async fn add_hold_rule(&self, rule: HoldRuleRecord) -> Result<(HoldRuleId, usize), WriteError> {
+        let id = self.writer.add_hold_rule(rule.clone()).await?;
+        let held = self.operate(&rule.unheld(), &Operation::Hold(Hold::Rule(id)), &|_, _| None).await?;
+        Ok((id, held))
+    }
+
+    /// Removes a hold rule; releases nothing.
+    ///
+    /// # Errors
+    /// `Refused(NotFound)` when there is none with that id.
+    pub async fn remove_hold_rule(&self, id: HoldRuleId) -> Result<(), WriteError> {
+        self.writer.remove_hold_rule(id).await
+    }
+
+    async fn batch(
+        &self,
+        filter: &QueueFilter,
+        operation: &Operation,
+        messages: &[(QueueId, QueueRecord)],
+        report: WriteReport<'_>,
+    ) -> Result<usize, WriteError> {
+        let now = self.clock.now();
+        let action = match operation {
+            Operation::Hold(hold) => QueueAction::Hold(*hold),
+            Operation::Release => QueueAction::Release,
+            Operation::TryNow => QueueAction::Schedule(now),
+            Operation::Schedule(at) => QueueAction::Schedule(*at),
+            Operation::Postpone(by) => QueueAction::Postpone(*by),
+            Operation::SetTransport(transport) => QueueAction::SetTransport(transport.clone()),
+            Operation::SetRequireTls(require_tls) => QueueAction::SetRequireTls(*require_tls),
+            Operation::Fail(reason) => {
+                QueueAction::Fail { reason: reason.clone(), reports: reports(messages, now, reason, report) }
+            }
+            Operation::Cancel => QueueAction::Cancel,
+        };
+        let ids = messages.iter().map(|(id, _)| *id).collect();
+        let change = QueueOperation { ids, filter: filter.clone(), now, action };
+        let changed = self.writer.operate(change).await?;
+        let outcome = match operation {
+            Operation::Fail(_) => "failed",
+            Operation::Cancel => "canceled",
+            Operation::Hold(_)
+            | Operation::Release
+            | Operation::TryNow
+            | Operation::Schedule(_)
+            | Operation::Postpone(_)
+            | Operation::SetTransport(_)
+            | Operation::SetRequireTls(_) => return Ok(changed),
+        };
+        self.metrics.retired.with_label_values(&[outcome]).inc_by(changed as u64);
+        Ok(changed)
+    }
+}
+
+fn reports(
+    messages: &[(QueueId, QueueRecord)],
+    now: mail::Timestamp,
+    reason: &str,
+    report: WriteReport<'_>,
+) -> BTreeMap<QueueId, Report> {
+    let report_about = |(id, message): &(QueueId, QueueRecord)| {
+        let mut message = message.clone();
+        message.attempts.push(Attempt::given_up(now, reason));
+        Some((*id, report(*id, &message)?))
+    };
+    messages.iter().filter_map(report_about).collect()
+}

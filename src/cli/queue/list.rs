@@ -1,0 +1,137 @@
+//! `queue list` and `queue show`.
+
+use super::{
+    filter::FilterArgs,
+    shown::{in_full, local, message_lines, sender, size},
+    waiting::{gate_in_full, gate_in_short},
+};
+use crate::{
+    cli::{Access, OutputArgs, ServerArgs, Table},
+    control::queue::{ListRequest, MessageList, ShownMessage, list, message},
+};
+use actors::Clock;
+use anyhow::anyhow;
+use clap::{Args, ValueEnum};
+use mail::{QueueId, Timestamp};
+use store::SortBy;
+
+/// What the queue is sorted by.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum SortArg {
+    Submitted,
+    NextAttempt,
+}
+
+/// Which page.
+#[derive(Args, Clone, Debug)]
+pub(super) struct PageArgs {
+    /// The other way round
+    #[arg(long)]
+    pub(super) desc: bool,
+    /// At most so many messages
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub(super) limit: u64,
+    /// Go on behind the key with which the page before ended
+    #[arg(long, value_name = "KEY")]
+    pub(super) after: Option<String>,
+}
+
+impl PageArgs {
+    /// What to say below a page that is not the last.
+    pub(super) fn more(next: Option<&str>) -> String {
+        next.map_or_else(String::new, |key| format!("\nthe list goes on: --after {key}\n"))
+    }
+
+    pub(super) fn limit(&self) -> usize {
+        usize::try_from(self.limit).unwrap_or(usize::MAX)
+    }
+}
+
+/// Options of `queue list`.
+#[derive(Args)]
+pub(in crate::cli) struct ListArgs {
+    #[command(flatten)]
+    server: ServerArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// What the messages are sorted by
+    #[arg(long, value_enum, default_value_t = SortArg::NextAttempt)]
+    sort: SortArg,
+    #[command(flatten)]
+    page: PageArgs,
+}
+
+/// Options of `queue show`.
+#[derive(Args)]
+pub(in crate::cli) struct ShowArgs {
+    #[command(flatten)]
+    server: ServerArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// The message's id
+    id: u64,
+}
+
+impl ListArgs {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        let now = Clock::system().now();
+        let request = ListRequest {
+            selection: self.filter.selection(now),
+            sort: match self.sort {
+                SortArg::Submitted => SortBy::Submitted,
+                SortArg::NextAttempt => SortBy::NextAttempt,
+            },
+            descending: self.page.desc,
+            after: self.page.after.clone(),
+            limit: self.page.limit(),
+        };
+        let page = match self.server.target()?.access()? {
+            Access::Running(control) => control.post("/queue/list", &request).await?,
+            Access::Direct(store, _) => {
+                list(&store, now, None, &request).map_err(|error| anyhow!("{error}"))?
+            }
+        };
+        self.output.print(&page, |page| table(page, now))
+    }
+}
+
+impl ShowArgs {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        let now = Clock::system().now();
+        let shown: ShownMessage = match self.server.target()?.access()? {
+            Access::Running(control) => control.get(&format!("/queue/messages/{}", self.id)).await?,
+            Access::Direct(store, _) => {
+                message(&store, now, None, QueueId(self.id)).map_err(|error| anyhow!("{error}"))?
+            }
+        };
+        self.output.print(&shown, |shown| {
+            let mut lines = message_lines(shown);
+            lines.push(("waits for", gate_in_full(shown, now)));
+            in_full(&lines, &shown.results)
+        })
+    }
+}
+
+fn table(page: &MessageList, now: Timestamp) -> String {
+    if page.messages.is_empty() {
+        return "no messages".to_owned();
+    }
+    let mut table =
+        Table::new(&["ID", "ACCOUNT", "FROM", "TO", "SIZE", "QUEUED", "TRIED", "NEXT ATTEMPT", "WAITS FOR"]);
+    for message in &page.messages {
+        table.row([
+            message.id.to_string(),
+            message.account.clone(),
+            sender(&message.mail_from),
+            message.recipient.clone(),
+            size(message.size),
+            local(message.queued),
+            message.attempts.to_string(),
+            local(message.next_attempt),
+            gate_in_short(message, now),
+        ]);
+    }
+    format!("{table}{}", PageArgs::more(page.next.as_deref()))
+}
