@@ -1,6 +1,6 @@
 //! What every way into the server shares.
 
-use crate::limiter::LoginLimiter;
+use crate::{limiter::LoginLimiter, tls::acme::AcmeAnswers};
 use actors::{Handles, Metrics};
 use config::Settings;
 use mail::Domain;
@@ -17,6 +17,8 @@ pub struct App {
     pub hostname: Domain,
     /// How it behaves.
     pub mode: Mode,
+    /// What an ACME authority is shown over HTTP.
+    pub acme_answers: Arc<AcmeAnswers>,
     /// Who failed to log in too often, however it tried.
     pub login_limiter: Arc<LoginLimiter>,
     /// Everything that is counted.

@@ -75,8 +75,8 @@ pub async fn run(args: LocalserveArgs) -> anyhow::Result<()> {
     let sockets = Sockets {
         http: vec![HttpSocket { listener: http, services, trusted_proxies: Vec::new(), tls: None }],
         smtp: vec![smtp],
-        smtp_tls: None,
         control: Some(control),
+        ..Sockets::default()
     };
     let server = Server::start((store, writer), settings, hostname, Mode::Local, router, sockets)?;
 

@@ -9,13 +9,16 @@ use crate::{
     server::{self, HttpSocket, Server, Sockets},
     signals::StopSignals,
     systemd,
-    tls::{Certificate, read_certificate},
+    tls::{
+        Certificate,
+        acme::{AcmeAnswers, AcmeKeeper},
+        read_certificate,
+    },
 };
 use actors::Router;
 use anyhow::{Context, bail, ensure};
-use config::{Service, Settings, SmtpRole, Tls};
+use config::{HttpListener, Service, Settings, SmtpRole, Tls};
 use mail::Domain;
-use rustls::ServerConfig;
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -34,12 +37,29 @@ pub async fn run(file: PathBuf) -> anyhow::Result<()> {
     let hostname = fit_to_serve(&settings, &file)?;
     open_files::raise(open_files::needed(&settings));
     let certificate = certificate(&settings.tls)?;
-    let tls = settings.tls.is_on().then(|| certificate.server_config());
     let data = server::open_store(&settings)?;
-    let sockets = sockets(&settings, tls)?;
+    let answers = Arc::new(acme_answers(&settings));
+    let keeper = match &settings.tls {
+        Tls::Acme(acme) => {
+            let (answers, certificate) = (answers.clone(), certificate.clone());
+            Some(AcmeKeeper::new(acme, &hostname, &settings.data_dir, answers, certificate)?)
+        }
+        Tls::Off | Tls::Files { .. } => None,
+    };
+    let sockets = sockets(&settings, &certificate, answers)?;
     let router = Router::new(&settings);
     let server = Server::start(data, settings, hostname, Mode::Serve, router, sockets)?;
-    let stopped = until_stopped(&server, || reload(&file, &log, &certificate)).await;
+    let keeping = async {
+        match keeper {
+            Some(keeper) => keeper.keep().await,
+            None => std::future::pending().await,
+        }
+    };
+    let reload = || reload(&file, &log, &certificate);
+    let stopped = tokio::select! {
+        stopped = until_stopped(&server, reload) => stopped,
+        () = keeping => Ok(()),
+    };
     systemd::stopping();
     stopped?;
     server.stop().await;
@@ -88,12 +108,11 @@ fn fit_to_serve(settings: &Settings, file: &Path) -> anyhow::Result<Domain> {
             tracing::warn!(address = %listener.address, "the services account and admin are not there yet");
         }
     }
-    if let Tls::Acme(_) = settings.tls {
-        bail!(
-            "{at}: tls.acme is not offered yet by this version; get the certificate by another program, and set \
-             tls.cert_file and tls.key_file"
-        );
-    }
+    ensure!(
+        !matches!(settings.tls, Tls::Acme(_)) || !settings.http.is_empty(),
+        "{at}: tls.acme needs an [[http]] listener that the authority can reach: one with tls = true on port 443, or \
+         one on port 80"
+    );
     Ok(hostname)
 }
 
@@ -106,8 +125,28 @@ fn certificate(tls: &Tls) -> anyhow::Result<Arc<Certificate>> {
     Ok(certificate)
 }
 
+/// The authority looks over TLS where a listener speaks it, else over HTTP, and only comes to one port for each.
+fn acme_answers(settings: &Settings) -> AcmeAnswers {
+    let over_tls = settings.http.iter().any(|listener| listener.tls);
+    let (answers, port) = if over_tls { (AcmeAnswers::for_tls(), 443) } else { (AcmeAnswers::default(), 80) };
+    let listens = |listener: &HttpListener| listener.tls == over_tls && listener.address.port() == port;
+    if matches!(settings.tls, Tls::Acme(_)) && !settings.http.iter().any(listens) {
+        tracing::warn!(
+            port,
+            "the ACME authority comes to this port, where nothing listens; have it forwarded"
+        );
+    }
+    answers
+}
+
 /// Binds everything. The data directory's lock is held, so that its control socket is nobody else's.
-fn sockets(settings: &Settings, tls: Option<Arc<ServerConfig>>) -> anyhow::Result<Sockets> {
+fn sockets(
+    settings: &Settings,
+    certificate: &Arc<Certificate>,
+    answers: Arc<AcmeAnswers>,
+) -> anyhow::Result<Sockets> {
+    let https = settings.tls.is_on().then(|| certificate.server_config_with_answers(answers.clone()));
+    let smtp_tls = settings.tls.is_on().then(|| certificate.server_config());
     let control = Some(ControlSocket::bind(&settings.data_dir)?);
     let http = settings.http.iter().map(|listener| listener.address);
     let all: Vec<SocketAddr> = http.chain(settings.smtp.iter().map(|listener| listener.address)).collect();
@@ -122,13 +161,13 @@ fn sockets(settings: &Settings, tls: Option<Arc<ServerConfig>>) -> anyhow::Resul
             listener: bind(listener.address, if listener.tls { "HTTPS" } else { "HTTP" })?,
             services: listener.services.clone(),
             trusted_proxies: listener.trusted_proxies.clone(),
-            tls: tls.clone().filter(|_| listener.tls),
+            tls: https.clone().filter(|_| listener.tls),
         })
     });
     let http = http.collect::<anyhow::Result<_>>()?;
     let smtp = settings.smtp.iter().map(|listener| bind(listener.address, "SMTP"));
     let smtp = smtp.collect::<anyhow::Result<_>>()?;
-    Ok(Sockets { http, smtp, smtp_tls: tls, control })
+    Ok(Sockets { http, smtp, smtp_tls, control, acme_answers: answers })
 }
 
 /// Reads certificate files and log level again. What is wrong is logged, and then all stays as it was.

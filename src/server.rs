@@ -6,6 +6,7 @@ use crate::{
     http,
     limiter::LoginLimiter,
     smtp_in::{self, SmtpServer},
+    tls::acme::AcmeAnswers,
 };
 use actix_web::dev::ServerHandle;
 use actors::{
@@ -52,6 +53,8 @@ pub struct Sockets {
     pub smtp_tls: Option<Arc<ServerConfig>>,
     /// For the operator's commands.
     pub control: Option<ControlSocket>,
+    /// What an ACME authority is shown over HTTP.
+    pub acme_answers: Arc<AcmeAnswers>,
 }
 
 /// A server that runs.
@@ -87,10 +90,11 @@ impl Server {
             Mode::Serve => LoginLimiter::new(clock),
             Mode::Local => LoginLimiter::lenient(clock),
         });
-        let app = Arc::new(App { handles, settings, hostname, mode, login_limiter, registry, metrics });
+        let Sockets { http, smtp, smtp_tls, control, acme_answers } = sockets;
+        let app = App { handles, settings, hostname, mode, acme_answers, login_limiter, registry, metrics };
+        let app = Arc::new(app);
         let edge = http::Http::new(app.clone()).context("serving HTTP")?;
         let workers = http_workers();
-        let Sockets { http, smtp, smtp_tls, control } = sockets;
         let mut http = http
             .into_iter()
             .map(|socket| Ok(spawn(http::serve(&edge, socket, workers)?)))

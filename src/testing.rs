@@ -59,7 +59,9 @@ impl Setup {
         let metrics = options.metrics.clone();
         let handles = actors::start(store, writer, options);
         let login_limiter = Arc::new(LoginLimiter::new(handles.clock.clone()));
-        (Arc::new(App { handles, settings, hostname, mode, login_limiter, registry, metrics }), dir)
+        let acme_answers = Arc::default();
+        let app = App { handles, settings, hostname, mode, acme_answers, login_limiter, registry, metrics };
+        (Arc::new(app), dir)
     }
 }
 

@@ -5,6 +5,7 @@
 //! which wants root.
 
 mod accounts;
+mod acme;
 mod authentication;
 mod browser;
 mod clients;

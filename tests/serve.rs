@@ -35,6 +35,8 @@ fn with_account(site: &Site) {
 
 /// A client that trusts these authorities.
 fn https(ca: &TestCa, address: SocketAddr) -> reqwest::Client {
+    // reqwest wants a provider.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let pem = fs::read(ca.file()).expect("the file is there");
     reqwest::Client::builder()
         .no_proxy()
@@ -50,6 +52,7 @@ async fn ready(ca: &TestCa, address: SocketAddr) -> Result<u16, String> {
 }
 
 async fn tls(ca: &TestCa, stream: TcpStream) -> TlsStream<TcpStream> {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let pem = fs::read(ca.file()).expect("the file is there");
     let mut roots = rustls::RootCertStore::empty();
     let certificate =

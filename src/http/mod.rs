@@ -1,5 +1,6 @@
 //! HTTP: the webapi, metrics and health, on listeners that serve any part of them.
 
+mod acme;
 mod auth;
 mod body;
 mod client;
@@ -132,6 +133,7 @@ fn routes(
                 // Whoever looks after the server asks it directly.
                 .route("/healthz", web::get().to(health::healthz))
                 .route("/readyz", web::get().to(health::readyz))
+                .route("/.well-known/acme-challenge/{token}", web::get().to(acme::answer))
                 .service(identified),
         );
     }

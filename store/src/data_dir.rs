@@ -10,7 +10,7 @@ use std::{
 };
 
 /// Everything that a server puts in its data directory.
-const ENTRIES: [&str; 6] = [LOCK, DATABASE, "lock.mdb", "content", "uploads", "control.sock"];
+const ENTRIES: [&str; 7] = [LOCK, DATABASE, "lock.mdb", "content", "uploads", "control.sock", "acme"];
 const LOCK: &str = "lock";
 const DATABASE: &str = "data.mdb";
 /// Every file system of the ext family has one at its root.
