@@ -1,16 +1,17 @@
 //! The name server of the tests is tested itself, by the resolver of others.
 
-use crate::harness::{Asked, DnsServer, Fault};
+use crate::harness::{Asked, DnsServer, Fault, PATIENCE, Security, SignedDns};
 use hickory_resolver::{
     TokioResolver,
     config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig},
     net::{NetError, runtime::TokioRuntimeProvider},
     proto::{
-        op::{Edns, Message, Query, ResponseCode},
+        dnssec::{Proof, TrustAnchors},
+        op::{Edns, Message, Query},
         rr::{Name, RecordType},
     },
 };
-use std::{net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, UdpSocket},
@@ -19,6 +20,11 @@ use tokio::{
 
 /// Asks this name server, and nobody else.
 fn resolver(server: SocketAddr) -> TokioResolver {
+    resolver_with(server, None)
+}
+
+/// With a file of trust anchors, it validates.
+fn resolver_with(server: SocketAddr, trust_anchor: Option<PathBuf>) -> TokioResolver {
     let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
         connection.port = server.port();
         connection
@@ -29,6 +35,11 @@ fn resolver(server: SocketAddr) -> TokioResolver {
     builder.options_mut().timeout = Duration::from_millis(200);
     builder.options_mut().attempts = 1;
     builder.options_mut().use_hosts_file = ResolveHosts::Never;
+    if let Some(file) = trust_anchor {
+        builder.options_mut().validate = true;
+        let anchors = TrustAnchors::from_file(&file).expect("the keys of Knot DNS");
+        builder = builder.with_trust_anchor(Arc::new(anchors));
+    }
     builder.build().expect("a resolver")
 }
 
@@ -61,7 +72,7 @@ async fn the_name_server_knows_what_it_is_told() {
          pool.test         CNAME loop.test
          _mta-sts.friend.test     TXT  \"v=STSv1; id=1\"
          _25._tcp.mx1.friend.test TLSA 3 1 1 00ff
-         1.7.0.127.in-addr.arpa   PTR  mx1.friend.test
+         1.2.0.192.in-addr.arpa   PTR  mx1.friend.test
          *.bulk.test       MX    10 mx1.friend.test
          known.bulk.test   A     127.0.7.2",
     )
@@ -81,7 +92,7 @@ async fn the_name_server_knows_what_it_is_told() {
         ("loop.test", RecordType::MX, "no records"),
         ("_mta-sts.friend.test", RecordType::TXT, "v=stsv1; id=1"),
         ("_25._tcp.mx1.friend.test", RecordType::TLSA, "3 1 1 00ff"),
-        ("1.7.0.127.in-addr.arpa", RecordType::PTR, "mx1.friend.test."),
+        ("1.2.0.192.in-addr.arpa", RecordType::PTR, "mx1.friend.test."),
         ("x.bulk.test", RecordType::MX, "10 mx1.friend.test."),
         ("x.y.bulk.test", RecordType::MX, "10 mx1.friend.test."),
         ("known.bulk.test", RecordType::MX, "no records"),
@@ -161,28 +172,66 @@ async fn only_those_who_ask_hear_that_an_answer_is_authentic() {
         let mut edns = Edns::new();
         edns.set_dnssec_ok(dnssec_ok);
         query.set_edns(edns);
-        let answer = exchange(dns.address(), &query).await;
+        let answer = exchange(dns.address(), &query).await.unwrap();
         assert_eq!(answer.metadata.authentic_data, authentic, "{name}, {dnssec_ok}");
     }
 }
 
-/// One question over UDP, whose answer is also that over TCP.
-async fn exchange(server: SocketAddr, query: &Message) -> Message {
-    let bytes = query.to_vec().unwrap();
-    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    socket.send_to(&bytes, server).await.unwrap();
-    let mut buffer = [0; 1500];
-    let length = timeout(Duration::from_secs(5), socket.recv(&mut buffer)).await.expect("an answer").unwrap();
-    let over_udp = Message::from_vec(&buffer[..length]).unwrap();
+#[tokio::test]
+async fn signed_zones_are_what_they_should_be() {
+    let records = |zone: &str| {
+        format!("{zone} MX 10 mx.{zone}\nmx.{zone} A 127.0.7.1\n_25._tcp.mx.{zone} TLSA 3 1 1 {:064}", 0)
+    };
+    let zones = [
+        ("secure.test", Security::Secure),
+        ("plain.test", Security::Insecure),
+        ("forged.test", Security::Forged),
+        ("expired.test", Security::Expired),
+    ]
+    .map(|(zone, security)| (zone, security, records(zone)));
+    let dns =
+        SignedDns::start(&zones.each_ref().map(|(zone, security, text)| (*zone, *security, &**text))).await;
+    let resolver = resolver_with(dns.address(), Some(dns.trust_anchor()));
+    for (zone, security, _) in &zones {
+        for (name, kind) in [
+            (format!("{zone}."), RecordType::MX),
+            (format!("mx.{zone}."), RecordType::A),
+            (format!("_25._tcp.mx.{zone}."), RecordType::TLSA),
+        ] {
+            let found = resolver.lookup(&name, kind).await.map(|lookup| {
+                let records = lookup.answers().iter().filter(|record| record.record_type() == kind);
+                records.map(|record| record.proof).collect::<Vec<_>>()
+            });
+            match security {
+                Security::Secure => assert_eq!(found.unwrap(), [Proof::Secure], "{kind} of {name}"),
+                Security::Insecure => assert_eq!(found.unwrap(), [Proof::Insecure], "{kind} of {name}"),
+                Security::Forged | Security::Expired => {
+                    let error = found.expect_err(&format!("{kind} of {name} is bogus"));
+                    assert!(!error.is_no_records_found(), "{kind} of {name}: {error}");
+                }
+            }
+        }
+    }
+    assert_eq!(ask(&resolver, "none.secure.test", RecordType::MX).await, "no such name");
+    assert_eq!(ask(&resolver, "mx.secure.test", RecordType::AAAA).await, "no records");
+}
 
-    let mut stream = TcpStream::connect(server).await.unwrap();
-    stream.write_u16(bytes.len().try_into().unwrap()).await.unwrap();
-    stream.write_all(&bytes).await.unwrap();
-    let mut answer = vec![0; stream.read_u16().await.unwrap().into()];
-    stream.read_exact(&mut answer).await.unwrap();
-    let over_tcp = Message::from_vec(&answer).unwrap();
+/// One question over UDP, whose answer is also that over TCP.
+async fn exchange(server: SocketAddr, query: &Message) -> io::Result<Message> {
+    let bytes = query.to_vec().expect("a message that can be written");
+    let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    socket.send_to(&bytes, server).await?;
+    let mut buffer = [0; 1500];
+    let length = timeout(PATIENCE, socket.recv(&mut buffer)).await??;
+    let over_udp = Message::from_vec(&buffer[..length]).expect("an answer");
+
+    let mut stream = TcpStream::connect(server).await?;
+    stream.write_u16(bytes.len() as u16).await?;
+    stream.write_all(&bytes).await?;
+    let mut answer = vec![0; stream.read_u16().await?.into()];
+    stream.read_exact(&mut answer).await?;
+    let over_tcp = Message::from_vec(&answer).expect("an answer");
 
     assert_eq!(over_tcp, over_udp);
-    assert!(matches!(over_udp.metadata.response_code, ResponseCode::NoError | ResponseCode::NXDomain));
-    over_udp
+    Ok(over_udp)
 }

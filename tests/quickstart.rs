@@ -26,7 +26,8 @@ fn site(dns: &DnsServer) -> Site {
     Site::new("").env("POSTRIDER__DNS__NAMESERVERS", &format!("[\"{}\"]", dns.address()))
 }
 
-#[tokio::test]
+// The name server is served while a command runs.
+#[tokio::test(flavor = "multi_thread")]
 async fn it_says_which_dns_records_are_there_right_wrong_or_not_known() {
     let dns = dns().await;
     dns.fault("_dmarc.example.com", "TXT", Fault::ServFail);
@@ -49,7 +50,7 @@ async fn it_says_which_dns_records_are_there_right_wrong_or_not_known() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn records_that_are_added_are_found_right() {
     let dns = dns().await;
     let site = site(&dns);
@@ -71,7 +72,7 @@ async fn records_that_are_added_are_found_right() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_server_it_made_can_be_used_and_nothing_is_written_over() {
     let dns = dns().await;
     let site = site(&dns);

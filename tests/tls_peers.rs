@@ -1,10 +1,15 @@
 //! The peers that speak TLS, and the proxy, are tested themselves.
 
 use crate::harness::{
-    Action, Identity, PeerTls, SmtpClient, SmtpPeer, SocksProxy, StsAnswer, StsServer, TestCa, Verb,
+    Action, COMMON_PORT, Identity, PeerTls, Postfix, SmtpClient, SmtpPeer, SocksProxy, StsAnswer, StsServer,
+    TestCa, Verb,
 };
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs::default_provider, pki_types::pem::PemObject};
-use std::{fs, io, net::SocketAddr, sync::Arc};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::aws_lc_rs::default_provider,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+use std::{io, net::SocketAddr, sync::Arc};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -13,24 +18,25 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 /// TLS to that address under that name, trusting only the authority.
 async fn connect(ca: &TestCa, name: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-    let pem = fs::read(ca.file()).unwrap();
     let mut roots = RootCertStore::empty();
-    roots.add(rustls::pki_types::CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();
+    let authority = CertificateDer::from_pem_file(ca.file()).expect("a certificate");
+    roots.add(authority).expect("an authority");
     let config = ClientConfig::builder_with_provider(default_provider().into())
         .with_safe_default_protocol_versions()
-        .unwrap()
+        .expect("the provider has ciphers for them")
         .with_root_certificates(roots)
         .with_no_client_auth();
-    TlsConnector::from(Arc::new(config)).connect(name.to_owned().try_into().unwrap(), stream).await
+    let name = name.to_owned().try_into().expect("a name");
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
 /// Sends lines one after the other, each after the reply to the one before; the last reply.
 async fn converse(stream: &mut TlsStream<TcpStream>, lines: &[&str]) -> String {
     let mut reply = String::new();
     for line in lines {
-        stream.write_all(format!("{line}\r\n").as_bytes()).await.unwrap();
+        stream.write_all(format!("{line}\r\n").as_bytes()).await.expect("the peer reads");
         let mut buffer = [0; 1000];
-        let length = stream.read(&mut buffer).await.unwrap();
+        let length = stream.read(&mut buffer).await.expect("the peer answers");
         reply = String::from_utf8_lossy(&buffer[..length]).into_owned();
     }
     reply
@@ -65,8 +71,7 @@ async fn certificates_are_as_good_as_they_say() {
 #[tokio::test]
 async fn starttls_begins_a_new_session_and_is_remembered() {
     let ca = TestCa::new();
-    let peer = SmtpPeer::builder()
-        .at("127.0.60.1:0")
+    let peer = SmtpPeer::exchanger()
         .extensions(&["SIZE 1000", "CHUNKING"])
         .starttls(ca.identity(&["mx.friend.test"]).server_of(&[&rustls::version::TLS12]))
         .login("app", "secret")
@@ -183,4 +188,25 @@ async fn the_proxy_connects_and_remembers() {
     let refusing = SocksProxy::refusing(2).await;
     assert!(through(&refusing, peer.address()).await.unwrap_err().contains("not allowed"));
     assert_eq!((refusing.requests().len(), peer.connections()), (1, 1));
+}
+
+#[tokio::test]
+async fn postfix_takes_mail_for_its_domain() {
+    let ca = TestCa::new();
+    let postfix = Postfix::start("postfix.test", &ca.identity(&["mx.postfix.test"])).await;
+    let mut client = SmtpClient::connect((postfix.ip(), COMMON_PORT).into()).await;
+    client.expect("EHLO client.example", "250").await;
+    client.expect("STARTTLS", "220").await;
+    let mut stream = connect(&ca, "mx.postfix.test", client.into_stream()).await.unwrap();
+    let relayed = converse(
+        &mut stream,
+        &["EHLO client.example", "MAIL FROM:<a@here.example>", "RCPT TO:<b@elsewhere.test>"],
+    )
+    .await;
+    assert!(relayed.starts_with("454"), "{relayed}");
+    let reply = converse(&mut stream, &["RCPT TO:<b@postfix.test>", "DATA", "X: y\r\n\r\nhi\r\n."]).await;
+    assert!(reply.starts_with("250"), "{reply}");
+    let message = String::from_utf8(postfix.message().await).unwrap();
+    assert!(message.contains("\nX: y\n") && message.ends_with("\n\nhi\n"), "{message}");
+    assert!(message.contains("TLSv1.3"), "{message}");
 }

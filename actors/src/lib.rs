@@ -21,13 +21,13 @@ mod webhooks;
 
 pub use clock::Clock;
 pub use delivery::{
-    DeliveryOptions, DeliverySnapshot, Dialer, HttpsFetcher, Journey, NextHop, PolicyFetcher, Proxy,
-    RetrySchedule, Router, Stream, TcpDialer,
+    ConvertError, DeliveryOptions, DeliverySnapshot, Dialer, HttpsFetcher, Journey, NextHop, PolicyFetcher,
+    Proxy, Reporter, RetrySchedule, Router, Stream, TcpDialer, seven_bit,
 };
 pub use gate::Gate;
 pub use janitor::JanitorOptions;
 pub use metrics::Metrics;
-pub use operations::{Operation, Operations, WriteReport};
+pub use operations::{Operation, Operations};
 pub use store_writer::{Accepted, StoreWriter, WriteError, WriterLimits};
 pub use supervisor::SupervisorSnapshot;
 pub use suppressions::Suppressions;
@@ -119,6 +119,8 @@ pub fn start(store: Store, writer: Writer, options: Options) -> Handles {
         metrics.clone(),
         alone.as_ref(),
     );
+    let reporter =
+        Reporter::new(store.clone(), &options.delivery.ehlo_name, options.delivery.schedule.clone());
     let delivery = Arc::new(delivery::Deps {
         store: store.clone(),
         writer: writer.clone(),
@@ -134,6 +136,7 @@ pub fn start(store: Store, writer: Writer, options: Options) -> Handles {
         resolver: options.resolver,
         tls: delivery::TlsClient::new(delivery::Roots::system_and(&options.authorities)),
         router: router.clone(),
+        reporter: reporter.clone(),
         lanes: delivery::Lanes::new(
             options.delivery.connections_max,
             options.delivery.connections_waiting_max,
@@ -164,6 +167,7 @@ pub fn start(store: Store, writer: Writer, options: Options) -> Handles {
         writer: writer.clone(),
         clock: clock.clone(),
         metrics: metrics.clone(),
+        reporter,
     };
     let janitor = janitor::JanitorDeps {
         store: store.clone(),

@@ -38,16 +38,17 @@ pub(crate) fn split(raw: &[u8]) -> (&[u8], &[u8]) {
 
 /// The fields of a header section, in order. Lines that are no part of a field are passed over.
 pub(crate) fn fields(header: &[u8]) -> impl Iterator<Item = Field<'_>> {
+    whole_fields(header).filter_map(|(_, field)| field)
+}
+
+/// The header section in pieces that make it up: each a field with its folded lines and their ends, or a line that
+/// is none.
+pub(crate) fn whole_fields(header: &[u8]) -> impl Iterator<Item = (&[u8], Option<Field<'_>>)> {
     let mut rest = header;
     std::iter::from_fn(move || {
-        while !rest.is_empty() {
-            let (line, after) = rest.split_at(field_end(rest));
-            rest = after;
-            if let Some(field) = field(line) {
-                return Some(field);
-            }
-        }
-        None
+        let (line, after) = rest.split_at_checked(field_end(rest)).filter(|(line, _)| !line.is_empty())?;
+        rest = after;
+        Some((line, field(line)))
     })
 }
 

@@ -7,6 +7,7 @@ mod content_type;
 mod dkim_pem;
 mod domain_pattern;
 mod draft;
+mod dsn;
 mod dsn_request;
 mod enhanced_code;
 mod fields;
@@ -16,6 +17,7 @@ mod ids;
 mod octets;
 pub mod read;
 mod route;
+mod seven_bit;
 mod sign;
 mod time;
 mod verdict;
@@ -29,6 +31,7 @@ pub use draft::{
     Draft, DraftError, File, HeaderName, HeaderText, MAX_REFERENCES, MessageId, MessageIdError, NameAddress,
     Where,
 };
+pub use dsn::{DsnAction, DsnReason, DsnRecipient, DsnReport, Returned};
 pub use dsn_request::{DsnNotify, DsnRequest, DsnReturn};
 pub use enhanced_code::{EnhancedCode, EnhancedCodeError};
 pub use flag::{Flag, FlagError};
@@ -36,6 +39,7 @@ pub use from_id::{FromId, FromIdError};
 pub use ids::*;
 pub use octets::{Octets, Source};
 pub use route::Route;
-pub use sign::{DkimKey, DkimKeyError, DkimSigner, SignError, is_dkim_selector};
+pub use seven_bit::{SevenBit, Unconvertible, seven_bit};
+pub use sign::{DkimKey, DkimKeyError, DkimSigner, SignError, is_dkim_selector, without_signatures_of};
 pub use time::Timestamp;
 pub use verdict::{Permanence, Scope, Verdict};

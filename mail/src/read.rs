@@ -4,7 +4,7 @@
 //! addresses and dates, and to undo transfer encodings and charsets.
 
 mod charset;
-mod entity;
+pub(crate) mod entity;
 mod parameters;
 mod transfer;
 mod words;

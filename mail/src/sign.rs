@@ -1,6 +1,9 @@
 //! DKIM signatures (RFC 6376, RFC 8463) by mail-auth: relaxed/simple, SHA-256, Ed25519 or RSA.
 
-use crate::{Domain, fields::split};
+use crate::{
+    Domain,
+    fields::{split, unfolded, whole_fields},
+};
 use aws_lc_rs::{
     encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der},
     rsa::{KeySize, PublicKey},
@@ -186,6 +189,35 @@ impl DkimSigner {
             .map_err(|_| SignError::Failed)?;
         Ok(unfolded_end(signature.to_header()).into_bytes())
     }
+
+    /// Whether the value of a signature names this domain and selector (RFC 6376, 3.5).
+    fn is_named_in(&self, value: &[u8]) -> bool {
+        let value = unfolded(value);
+        let tag = |name: &[u8]| {
+            let mut tags = value.split(|b| *b == b';').filter_map(|tag| {
+                let equals = memchr(b'=', tag)?;
+                Some((tag[..equals].trim_ascii(), tag[equals + 1..].trim_ascii()))
+            });
+            tags.find(|(tag, _)| *tag == name).map(|(_, value)| value).unwrap_or_default()
+        };
+        tag(b"d").eq_ignore_ascii_case(self.domain.as_ascii().as_bytes())
+            && tag(b"s").eq_ignore_ascii_case(self.selector.as_bytes())
+    }
+}
+
+/// `content` without the `DKIM-Signature` fields that one of the signers made, or could have made: to sign anew
+/// what has changed. Signatures of others stay, as they say where a message has been.
+pub fn without_signatures_of(signers: &[DkimSigner], content: &[u8]) -> Vec<u8> {
+    let (header, _) = split(content);
+    let is_ours = |value: &[u8]| signers.iter().any(|signer| signer.is_named_in(value));
+    let mut out = Vec::with_capacity(content.len());
+    for (line, field) in whole_fields(header) {
+        if !field.is_some_and(|field| field.is("DKIM-Signature") && is_ours(field.value)) {
+            out.extend_from_slice(line);
+        }
+    }
+    out.extend_from_slice(&content[header.len()..]);
+    out
 }
 
 /// Takes out the folding that mail-auth puts behind a `b=` that fills its line. It is no part of what is signed
@@ -441,6 +473,25 @@ mod tests {
         assert_eq!(DkimKey::from_pem("hello").unwrap_err(), DkimKeyError::NotPem);
         assert_eq!(DkimKey::from_pkcs8_der(&der[1..]).unwrap_err(), DkimKeyError::Unusable);
         assert_eq!(STANDARD.decode(tag(&key.dns_record(), "p")).unwrap().len(), 32);
+    }
+
+    #[test]
+    fn our_own_signatures_are_taken_out_and_no_others() {
+        let signer = signer(key(DkimKey::generate_ed25519()));
+        let ours = signed(&signer, MESSAGE);
+        for (others, kept) in [
+            ("DKIM-Signature: v=1; d=football.example.com; s=other; b=x\r\n", true),
+            ("DKIM-Signature: v=1; d=example.com; s=brisbane; b=x\r\n", true),
+            ("DKIM-Signature: nothing\r\n", true),
+            ("X-Signature: d=football.example.com; s=brisbane\r\n", true),
+            ("dkim-signature: v=1; s = brisbane;\r\n\td=Football.example.com\r\n", false),
+        ] {
+            let message = format!("{ours}{others}{MESSAGE}");
+            let expected = format!("{}{MESSAGE}", if kept { others } else { "" });
+            let left = without_signatures_of(std::slice::from_ref(&signer), message.as_bytes());
+            assert_eq!(String::from_utf8(left).unwrap(), expected);
+        }
+        assert_eq!(without_signatures_of(&[], ours.as_bytes()), ours.as_bytes());
     }
 
     #[test]

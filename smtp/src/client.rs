@@ -12,6 +12,7 @@ mod transacting;
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -119,7 +120,7 @@ impl ClientSession {
             (State::Handshake, _) => ClientStep::StartTls,
             (_, None) => ClientStep::Ready,
             (_, Some(exchange)) => {
-                ClientStep::Read { timeout: exchange.timeout(&self.timeouts), waiting_for: self.phase() }
+                ClientStep::Read { timeout: self.patience(*exchange), waiting_for: self.phase() }
             }
         }
     }
@@ -138,7 +139,7 @@ impl ClientSession {
                 }
                 return;
             }
-            let at = self.phase();
+            let at = self.open_phase();
             match self.parser.next_reply() {
                 Ok(Some(reply)) => self.answered(reply),
                 Ok(None) => return,
@@ -149,12 +150,15 @@ impl ClientSession {
 
     /// The connection ended, or writing to it failed.
     pub fn peer_closed(&mut self) {
-        self.fail(Failure::Closed { at: self.phase() });
+        // A server that closed an idle connection has not even heard what was said since.
+        let unheard = matches!(self.waiting.front(), Some(Exchange::Rset | Exchange::Mail));
+        let at = if unheard { self.phase() } else { self.open_phase() };
+        self.fail(Failure::Closed { at });
     }
 
     /// The time of the last step has passed.
     pub fn timed_out(&mut self) {
-        self.fail(Failure::TimedOut { at: self.phase() });
+        self.fail(Failure::TimedOut { at: self.open_phase() });
     }
 
     /// Says QUIT. Only after [`ClientStep::Ready`].
@@ -235,7 +239,7 @@ impl ClientSession {
     }
 
     fn answered(&mut self, reply: Reply) {
-        let at = self.phase();
+        let (at, open_at) = (self.phase(), self.open_phase());
         let Some(exchange) = self.waiting.pop_front() else {
             return match reply.is_refusal() {
                 true => self.fail(Failure::Refused { reply, at }),
@@ -256,7 +260,7 @@ impl ClientSession {
             return;
         }
         if !exchange.fits(&reply, self.sending.is_some()) {
-            self.protocol_error(ProtocolError::Unfitting(reply.code()), at);
+            self.protocol_error(ProtocolError::Unfitting(reply.code()), open_at);
             return;
         }
         match exchange {
@@ -333,11 +337,29 @@ impl ClientSession {
         assert!(idle && matches!(self.state, State::Open), "only a ready session starts something");
     }
 
+    /// What is awaited.
     fn phase(&self) -> Phase {
         if matches!(self.state, State::Handshake) {
             return Phase::StartTls;
         }
         self.waiting.front().map_or(Phase::Idle, |exchange| exchange.phase(self.sending.is_some()))
+    }
+
+    /// The same, for when the session ends without an answer: with all of the content in the server's hands, what
+    /// it thinks of the envelope may be unsaid and the message accepted.
+    fn open_phase(&self) -> Phase {
+        if self.has_handed_out_chunk() { Phase::EndOfData } else { self.phase() }
+    }
+
+    /// How long to wait. A server that has the content may keep its answers to the envelope until it has dealt
+    /// with all of the group.
+    fn patience(&self, exchange: Exchange) -> Duration {
+        let usual = exchange.timeout(&self.timeouts);
+        if self.has_handed_out_chunk() { usual.max(self.timeouts.end_of_data) } else { usual }
+    }
+
+    fn has_handed_out_chunk(&self) -> bool {
+        self.waiting.contains(&Exchange::Chunk) && self.sending.is_none() && self.out.is_empty()
     }
 }
 

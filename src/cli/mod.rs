@@ -58,7 +58,7 @@ enum Command {
     Account(account::AccountCommand),
     /// Messages that wait to be sent, their history, and the rules that hold them
     #[command(subcommand)]
-    Queue(queue::QueueCommand),
+    Queue(Box<queue::QueueCommand>),
 }
 
 /// Does what the command line says. Exit status 0: done; 1: failed; 2: wrong usage.

@@ -16,9 +16,12 @@ use std::{
     net::{IpAddr, SocketAddr},
     time::Duration,
 };
+use tokio::time::timeout;
 
 /// For one answer of one server.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(4);
+/// For a lookup as a whole.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 /// Values of one answer that are looked at.
 const VALUES_MAX: usize = 100;
 
@@ -55,7 +58,8 @@ impl Lookups {
     pub async fn values(&self, name: &str, kind: &str) -> Result<Vec<String>, String> {
         let kind: RecordType = kind.parse().map_err(|_| format!("no type of record: {kind}"))?;
         let name = Name::from_ascii(format!("{name}.")).map_err(|error| error.to_string())?;
-        match self.0.lookup(name, kind).await {
+        let found = timeout(LOOKUP_TIMEOUT, self.0.lookup(name, kind)).await;
+        match found.map_err(|_| "no answer in time".to_owned())? {
             Ok(found) => {
                 let values = found.answers().iter().filter_map(|record| shown(&record.data));
                 Ok(values.take(VALUES_MAX).collect())

@@ -8,7 +8,6 @@ use crate::{StoreError, data_dir, keys::Key, records::ContentRecord, tables::Tab
 use bytes::Bytes;
 use mail::ContentId;
 use std::{
-    collections::HashSet,
     fmt::Write as _,
     fs::{self, File},
     io::{self, Write as _},
@@ -90,12 +89,18 @@ impl ContentFiles {
         }
     }
 
-    /// Removes every content file not named in `wanted`. What else people put there is left alone.
-    pub(crate) fn remove_others(&self, wanted: &HashSet<String>) -> Result<(), StoreError> {
+    /// Removes every content file that is not wanted. What else people put there is left alone.
+    pub(crate) fn remove_others(
+        &self,
+        is_wanted: impl Fn(&String) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
         let failed = |error| StoreError::file(&self.dir, error);
         for entry in fs::read_dir(&self.dir).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            if entry.file_name().to_str().is_some_and(|name| is_file_name(name) && !wanted.contains(name)) {
+            let name = entry.file_name().into_string().ok().filter(|name| is_file_name(name));
+            if let Some(name) = name
+                && !is_wanted(&name)?
+            {
                 let _ = fs::remove_file(entry.path());
             }
         }
@@ -140,6 +145,9 @@ impl Txn<'_> {
         self.counters.content += 1;
         let id = ContentId(self.counters.content);
         self.tables.contents.put(&mut self.rw, &id, content)?;
+        if let ContentRecord::File { name, .. } = content {
+            self.tables.content_files.put(&mut self.rw, &file_name(*name), &())?;
+        }
         if shares != 1 {
             self.tables.content_shares.put(&mut self.rw, &id, &u32::try_from(shares).unwrap_or(u32::MAX))?;
         }
@@ -157,7 +165,11 @@ impl Txn<'_> {
             }
             _ => {
                 if let Some(record) = self.tables.contents.raw().db.get(&self.rw, &id.encode())? {
-                    self.dropped_files.extend(file_of(self.tables, record)?);
+                    let file = file_of(self.tables, record)?;
+                    if let Some(name) = file {
+                        self.tables.content_files.delete(&mut self.rw, &file_name(name))?;
+                        self.dropped_files.push(name);
+                    }
                 }
                 self.tables.contents.delete(&mut self.rw, &id)?;
                 self.tables.content_shares.delete(&mut self.rw, &id)?;
@@ -188,7 +200,7 @@ mod tests {
         for name in others.into_iter().chain([wanted.as_str(), &orphan]) {
             fs::write(files.dir.join(name), "").unwrap();
         }
-        files.remove_others(&HashSet::from([wanted.clone()])).unwrap();
+        files.remove_others(|name| Ok(*name == wanted)).unwrap();
         for name in others.into_iter().chain([wanted.as_str()]) {
             assert!(files.dir.join(name).exists(), "{name}");
         }

@@ -50,7 +50,6 @@ use data_dir::DataDir;
 use heed::{Env, WithoutTls};
 use records::ContentRecord;
 use std::{
-    collections::HashSet,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
 };
@@ -99,7 +98,9 @@ impl Store {
         let tables = Tables::open(&env)?;
         layout::bring_up(&env, &tables, path)?;
         let files = ContentFiles::open(path, options.inline_max)?;
-        files.remove_others(&wanted_files(&env, &tables)?)?;
+        let txn = env.read_txn()?;
+        files.remove_others(|name| tables.content_files.contains(&txn, name))?;
+        drop(txn);
         let directory = Directory::load(&*env.read_txn()?, &tables)?;
         dir.sync(path)?;
         let inner = Arc::new(Inner {
@@ -221,15 +222,4 @@ impl Inner {
 /// what fits a key. Whoever keeps state by group compares this.
 pub fn due_group(name: &str) -> &str {
     keys::cut(name)
-}
-
-/// The names of the content files that the database refers to.
-fn wanted_files(env: &Env<WithoutTls>, tables: &Tables) -> Result<HashSet<String>, StoreError> {
-    let txn = env.read_txn()?;
-    let mut wanted = HashSet::new();
-    for entry in tables.contents.raw().db.iter(&txn)? {
-        let (_, bytes) = entry?;
-        wanted.extend(content::file_of(tables, bytes)?.map(content::file_name));
-    }
-    Ok(wanted)
 }

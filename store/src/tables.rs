@@ -63,6 +63,8 @@ tables! {
     contents: Table<ContentId, ContentRecord>,
     /// How many records share a content; absent: one.
     content_shares: Table<ContentId, u32>,
+    /// The names of the files among them.
+    content_files: Table<String, ()>,
     queue: Table<QueueId, QueueRecord>,
     /// Messages of the queue that are not held, by destination, account and time.
     queue_due: DueIndex,

@@ -1,8 +1,10 @@
 //! A server inside the test's own process, with the settings, domains and accounts that the test likes.
 
-use super::{Api, PASSWORD, SmtpPeer, api::client, server::disk_directory};
+use super::{
+    Api, COMMON_PORT, DnsServer, PASSWORD, SignedDns, SmtpPeer, api::client, server::disk_directory,
+};
 use actors::Router;
-use config::{Network, Service, Settings};
+use config::{Delivery, Dnssec, Network, Service, Settings};
 use postrider::{
     app::{App, Mode},
     password::hash_password,
@@ -10,6 +12,7 @@ use postrider::{
 };
 use std::{
     collections::BTreeSet,
+    fs, iter,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     sync::{Arc, LazyLock},
     thread::{self, JoinHandle},
@@ -66,12 +69,31 @@ pub(crate) fn address(text: &str) -> AddressPattern {
     }
 }
 
+/// How long the server waits for other servers, whatever for.
+pub(crate) fn set_timeouts(delivery: &mut Delivery, timeout: Duration) {
+    delivery.connect_timeout = timeout;
+    delivery.greeting_timeout = timeout;
+    delivery.command_timeout = timeout;
+    delivery.data_start_timeout = timeout;
+    delivery.data_block_timeout = timeout;
+    delivery.data_end_timeout = timeout;
+}
+
 /// A server to be started. It has the domain `localhost`; records with a name that is there already replace it.
 pub(crate) struct EmbeddedBuilder {
     settings: Settings,
     directory: Vec<Change>,
-    deliver_to: Option<SocketAddr>,
+    route: Route,
     trusted_proxies: Vec<Network>,
+    dir: TempDir,
+}
+
+/// Where its mail goes.
+enum Route {
+    ToItself,
+    To(SocketAddr),
+    /// Where its settings say.
+    BySettings,
 }
 
 impl EmbeddedBuilder {
@@ -92,7 +114,24 @@ impl EmbeddedBuilder {
 
     /// Instead of to itself.
     pub(crate) fn deliver_to(mut self, peer: &SmtpPeer) -> EmbeddedBuilder {
-        self.deliver_to = Some(peer.address());
+        self.route = Route::To(peer.address());
+        self
+    }
+
+    /// Transports and routes, as a settings file has them. Mail goes where they say.
+    pub(crate) fn routing(mut self, toml: &str) -> EmbeddedBuilder {
+        let file = self.dir.path().join("routing.toml");
+        fs::write(&file, toml).expect("room on the disk");
+        let routing = Settings::load(&file, iter::empty()).unwrap_or_else(|errors| panic!("{errors}"));
+        self.settings.transports = routing.transports;
+        self.settings.routes = routing.routes;
+        self.route = Route::BySettings;
+        self
+    }
+
+    /// Data of a server that was stopped.
+    pub(crate) fn data(mut self, dir: TempDir) -> EmbeddedBuilder {
+        self.dir = dir;
         self
     }
 
@@ -104,7 +143,7 @@ impl EmbeddedBuilder {
 
     pub(crate) async fn start(mut self) -> Embedded {
         let client = client(None);
-        let dir = disk_directory();
+        let dir = std::mem::replace(&mut self.dir, disk_directory());
         self.settings.data_dir = dir.path().join("data");
         let (started, addresses) = oneshot::channel();
         let (stop, stopped) = oneshot::channel();
@@ -123,7 +162,7 @@ impl EmbeddedBuilder {
             app: Some(app),
             stop: Some(stop),
             thread: Some(thread),
-            _dir: dir,
+            dir: Some(dir),
         }
     }
 
@@ -133,14 +172,18 @@ impl EmbeddedBuilder {
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let (http, smtp) = (TcpListener::bind(any_port)?, TcpListener::bind(any_port)?);
         let address = http.local_addr()?;
-        let next_hop = self.deliver_to.map_or_else(|| smtp.local_addr(), Ok)?;
+        let router = match self.route {
+            Route::ToItself => Router::relay("localhost", smtp.local_addr()?),
+            Route::To(address) => Router::relay("localhost", address),
+            Route::BySettings => Router::new(&self.settings),
+        };
         let services = BTreeSet::from([Service::Webapi, Service::Metrics]);
         let server = Server::start(
             (store, writer),
             self.settings,
             "mail.example".parse()?,
             Mode::Serve,
-            Router::relay("localhost", next_hop),
+            router,
             Sockets {
                 http: vec![HttpSocket {
                     listener: http,
@@ -164,7 +207,8 @@ pub(crate) struct Embedded {
     app: Option<Arc<App>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
-    _dir: TempDir,
+    /// None once it is somebody else's.
+    dir: Option<TempDir>,
 }
 
 impl Embedded {
@@ -177,9 +221,44 @@ impl Embedded {
         EmbeddedBuilder {
             settings,
             directory: vec![Change::PutDomain(domain("localhost"))],
-            deliver_to: None,
+            route: Route::ToItself,
             trusted_proxies: Vec::new(),
+            dir: disk_directory(),
         }
+    }
+
+    /// One that delivers to mail exchangers at [`COMMON_PORT`], as this name server says, on behalf of the rider. It
+    /// waits two seconds for anybody, which is enough for those who mean well.
+    pub(crate) fn direct(dns: &DnsServer) -> EmbeddedBuilder {
+        let nameserver = dns.address();
+        Embedded::to_exchangers().settings(|settings| {
+            settings.dns.nameservers = vec![nameserver];
+            settings.dns.dnssec = Dnssec::Off;
+        })
+    }
+
+    /// The same with name servers whose signatures are checked.
+    pub(crate) fn direct_signed(dns: &SignedDns) -> EmbeddedBuilder {
+        let (nameserver, anchor) = (dns.address(), dns.trust_anchor());
+        Embedded::to_exchangers().settings(|settings| {
+            settings.dns.nameservers = vec![nameserver];
+            settings.dns.dnssec = Dnssec::Validate;
+            settings.dns.trust_anchor_file = Some(anchor);
+        })
+    }
+
+    fn to_exchangers() -> EmbeddedBuilder {
+        let builder = Embedded::builder().account(account("rider")).settings(|settings| {
+            let delivery = &mut settings.delivery;
+            delivery.port = COMMON_PORT;
+            set_timeouts(delivery, Duration::from_secs(2));
+        });
+        EmbeddedBuilder { route: Route::BySettings, ..builder }
+    }
+
+    /// Stops it. Its data are for another one.
+    pub(crate) fn stop(mut self) -> TempDir {
+        self.dir.take().expect("it is taken only here")
     }
 
     /// The way to its webapi, as the rider.

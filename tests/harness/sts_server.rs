@@ -24,7 +24,6 @@ pub(crate) enum StsAnswer {
     Status(u16),
     /// To that URL.
     Redirect(String),
-    Hang,
 }
 
 type Answers = Arc<Mutex<HashMap<String, (StsAnswer, usize)>>>;
@@ -94,10 +93,6 @@ async fn serve(stream: TcpStream, tls: Arc<ServerConfig>, answers: Answers) {
         }
         StsAnswer::Status(status) => response(status, "Content-Type: text/plain", ""),
         StsAnswer::Redirect(url) => response(302, &format!("Location: {url}"), ""),
-        StsAnswer::Hang => {
-            let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
-            return;
-        }
     };
     let _ = stream.write_all(response.as_bytes()).await;
     let _ = stream.shutdown().await;

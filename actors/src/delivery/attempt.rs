@@ -3,6 +3,7 @@
 use super::{
     Deps,
     connection::{Connection, OpenError},
+    convert::{self, ConvertError},
     tls_policy::Demand,
     walk::{Obstacle, Walk},
 };
@@ -10,8 +11,9 @@ use crate::pace::Health;
 use bytes::Bytes;
 use mail::{EnhancedCode, QueueId, Timestamp};
 use smtp::{Failure, Phase, Recipient, RecipientResult, Reply, Transaction, TransactionResult};
-use std::net::IpAddr;
+use std::{cell::Cell, net::IpAddr, rc::Rc};
 use store::records::{Attempt, AttemptResult, QueueRecord, SmtpAnswer, TlsFacts, TlsPolicyKind};
+use tokio::time::Instant;
 
 /// Answers and errors are kept in history up to this many bytes.
 const TEXT_MAX: usize = 1024;
@@ -19,6 +21,24 @@ const TEXT_MAX: usize = 1024;
 /// Messages that go in one transaction: same content, return path and demands.
 pub(crate) struct Job {
     pub(crate) messages: Vec<(QueueId, QueueRecord)>,
+    pub(crate) placed: Placed,
+}
+
+/// Since when an attempt has had a place among the connections, if it has one: before that, it is not the host that
+/// takes long.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Placed(Rc<Cell<Option<Instant>>>);
+
+impl Placed {
+    pub(crate) fn set(&self) {
+        if self.0.get().is_none() {
+            self.0.set(Some(Instant::now()));
+        }
+    }
+
+    pub(crate) fn since(&self) -> Option<Instant> {
+        self.0.get()
+    }
 }
 
 impl Job {
@@ -43,8 +63,24 @@ pub(crate) struct Attempted {
 
 /// The content of the messages cannot be had.
 struct NoContent {
-    error: &'static str,
+    error: String,
     permanent: bool,
+    enhanced: Option<EnhancedCode>,
+    /// Another host may take it as it is.
+    elsewhere: bool,
+}
+
+impl NoContent {
+    fn new(error: &str, permanent: bool) -> NoContent {
+        NoContent { error: error.into(), permanent, enhanced: None, elsewhere: false }
+    }
+}
+
+impl From<ConvertError> for NoContent {
+    fn from(error: ConvertError) -> NoContent {
+        let enhanced = Some(error.enhanced());
+        NoContent { error: error.to_string(), permanent: true, enhanced, elsewhere: true }
+    }
 }
 
 /// Delivers a job, on `idle` when given.
@@ -53,6 +89,7 @@ pub(crate) async fn attempt(deps: &Deps, destination: &str, job: Job, idle: Opti
     let obstructed = |obstacle| obstructed(started, deps.clock.now(), obstacle, count);
     let mut chunking = true;
     if let Some(connection) = idle {
+        job.placed.set();
         let facts = Facts::of(&connection, started, 0);
         let (result, connection) = transact(deps, connection, &job).await;
         chunking = !result.as_ref().is_ok_and(refused_chunking);
@@ -61,8 +98,7 @@ pub(crate) async fn attempt(deps: &Deps, destination: &str, job: Job, idle: Opti
             return conclude(&facts, result, connection, deps.clock.now(), count);
         }
     }
-    let first = &job.messages[0].1;
-    let mut walk = match Walk::begin(deps, destination, first.account, job.demand()).await {
+    let mut walk = match Walk::begin(deps, destination, &job).await {
         Ok(walk) => walk,
         Err(obstacle) => return obstructed(obstacle),
     };
@@ -83,7 +119,8 @@ pub(crate) async fn attempt(deps: &Deps, destination: &str, job: Job, idle: Opti
             walk.leave_chunking();
             walk.go_back(hop, policy);
         }
-        let elsewhere = walk.goes_on() && result.as_ref().is_ok_and(may_go_better_elsewhere);
+        let elsewhere =
+            walk.goes_on() && result.as_ref().map_or_else(|none| none.elsewhere, may_go_better_elsewhere);
         ended = Some(conclude(&facts, result, connection, deps.clock.now(), count));
         if !elsewhere {
             break;
@@ -104,11 +141,18 @@ async fn transact(
     let kib = usize::try_from(first.size / 1024).unwrap_or(usize::MAX).clamp(1, most);
     let kib = u32::try_from(kib).unwrap_or(u32::MAX);
     let _room = deps.content_kib.acquire_many(kib).await.expect("the semaphore is never closed");
+    let eight_bit = first.eight_bit && (first.smtputf8 || connection.extensions().eight_bit_mime);
     let content = match content(deps, first).await {
+        Ok(content) if first.eight_bit && !eight_bit => {
+            convert::for_sender(&deps.store, first, content).await.map_err(NoContent::from)
+        }
+        other => other,
+    };
+    let content = match content {
         Ok(content) => content,
         Err(none) => return (Err(none), Some(connection)),
     };
-    let result = connection.send(transaction(job, content)).await;
+    let result = connection.send(Transaction { eight_bit, ..transaction(job, content) }).await;
     let usable = connection.is_usable().await;
     (Ok(result), usable.then_some(connection))
 }
@@ -118,9 +162,7 @@ async fn content(deps: &Deps, message: &QueueRecord) -> Result<Bytes, NoContent>
     let read = move || store.read(|view| view.content(id));
     let large = deps.store.is_large(usize::try_from(message.size).unwrap_or(usize::MAX));
     let content = if large {
-        tokio::task::spawn_blocking(read)
-            .await
-            .map_err(|_| NoContent { error: "internal error", permanent: false })?
+        tokio::task::spawn_blocking(read).await.map_err(|_| NoContent::new("internal error", false))?
     } else {
         read()
     };
@@ -128,11 +170,11 @@ async fn content(deps: &Deps, message: &QueueRecord) -> Result<Bytes, NoContent>
         Ok(Some(content)) => Ok(content),
         Ok(None) => {
             tracing::error!(content.id = %id, "the content of a queued message is missing");
-            Err(NoContent { error: "the content of the message is missing", permanent: true })
+            Err(NoContent::new("the content of the message is missing", true))
         }
         Err(error) => {
             tracing::error!(content.id = %id, %error, "the content of a queued message cannot be read");
-            Err(NoContent { error: "the content of the message cannot be read", permanent: false })
+            Err(NoContent::new("the content of the message cannot be read", false))
         }
     }
 }
@@ -194,8 +236,8 @@ fn conclude(
             }
             (result.recipients.into_iter().map(attempt_result).collect(), health)
         }
-        Err(NoContent { error, permanent }) => {
-            let result = AttemptResult::Failed { error: error.into(), permanent, enhanced: None };
+        Err(NoContent { error, permanent, enhanced, .. }) => {
+            let result = AttemptResult::Failed { error, permanent, enhanced };
             (vec![Some(result); count], Health::Unknown)
         }
     };
@@ -213,14 +255,18 @@ fn obstructed(started: Timestamp, ended: Timestamp, obstacle: Obstacle, count: u
         AttemptResult::Failed { error, permanent: obstacle.is_permanent(), enhanced: obstacle.enhanced() };
     let (result, health) = match obstacle {
         Obstacle::Refusal { code, text } => {
-            (AttemptResult::Refused(answer(&Reply::new(code, &text))), Health::Unknown)
+            let (enhanced, text) = match EnhancedCode::at_start(&text) {
+                Some((enhanced, rest)) => (Some(enhanced), rest.to_owned()),
+                None => (None, text),
+            };
+            (AttemptResult::Refused(SmtpAnswer { code, enhanced, text }), Health::Unknown)
         }
         Obstacle::Open { host, address, policy, error } => {
             facts.host = host;
             facts.address = Some(address);
             facts.policy = Some(policy);
             match error {
-                OpenError::Session(Failure::Refused { reply, .. }) => {
+                OpenError::Session(Failure::Refused { reply, at }) if at != Phase::Auth => {
                     (AttemptResult::Refused(answer(&reply)), Health::Unreachable)
                 }
                 _ => (failed, Health::Unreachable),

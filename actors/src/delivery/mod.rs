@@ -2,6 +2,7 @@
 
 mod attempt;
 mod connection;
+mod convert;
 mod dial;
 mod exchange;
 mod lanes;
@@ -9,18 +10,21 @@ mod login;
 mod mta_sts;
 mod options;
 mod plan;
+mod report;
 mod route;
 mod run;
 mod tls;
 mod tls_policy;
 mod walk;
 
+pub use convert::{ConvertError, seven_bit};
 pub use dial::{Dialer, NextHop, Proxy, Stream, TcpDialer};
 pub(crate) use lanes::Lanes;
 pub(crate) use mta_sts::StsPolicies;
 pub use mta_sts::{HttpsFetcher, PolicyFetcher};
 pub use options::DeliveryOptions;
 pub use plan::RetrySchedule;
+pub use report::Reporter;
 pub use route::{Journey, Router};
 pub(crate) use tls::{Roots, TlsClient};
 
@@ -32,7 +36,7 @@ use crate::{
     timer::{Timer, instant_of},
 };
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
-use attempt::Job;
+use attempt::{Job, Placed};
 use connection::Connection;
 use lanes::Busy;
 use mail::QueueId;
@@ -121,6 +125,7 @@ pub(crate) struct Deps {
     pub(crate) sts: StsPolicies,
     pub(crate) tls: TlsClient,
     pub(crate) router: Router,
+    pub(crate) reporter: Reporter,
     pub(crate) lanes: Lanes,
     /// Room for the contents of messages under way, in KiB.
     pub(crate) content_kib: Arc<Semaphore>,
@@ -141,8 +146,8 @@ pub(crate) struct DeliveryActor {
     claimed: HashSet<QueueId>,
     /// Due messages that cannot be read; the next life of the actor tries again.
     aside: HashSet<QueueId>,
-    /// Attempts under way by their number, with the time when each began.
-    running: BTreeMap<u64, Instant>,
+    /// Attempts under way by their number.
+    running: BTreeMap<u64, Placed>,
     begun: u64,
     /// There is something under way.
     busy: Option<Busy>,
@@ -240,8 +245,11 @@ impl DeliveryActor {
 
     /// Whether pace and places allow another attempt.
     fn may_start(&mut self, now: Instant) -> bool {
-        let quick =
-            self.running.values().filter(|begun| now.saturating_duration_since(**begun) < SLOW).count();
+        let quick = self
+            .running
+            .values()
+            .filter(|placed| placed.since().is_none_or(|since| now - since < SLOW))
+            .count();
         let limit = self.pace.limit().min(self.deps.lanes.share());
         quick < limit
             && self.running.len() < self.bounds.connections
@@ -279,7 +287,7 @@ impl DeliveryActor {
                 {
                     messages.push(companion);
                 }
-                Taken::Job(Job { messages })
+                Taken::Job(Job { messages, placed: Placed::default() })
             }
             Ok(Sendable::Suppressed) => Taken::Suppressed(id),
             Ok(Sendable::Elsewhere(destination)) => Taken::Moved(id, destination),
@@ -337,7 +345,7 @@ impl DeliveryActor {
 
     fn start(&mut self, job: Job, ctx: &mut Context<Self>) {
         self.begun += 1;
-        self.running.insert(self.begun, Instant::now());
+        self.running.insert(self.begun, job.placed.clone());
         self.pace.begin();
         let demand = job.demand();
         let connection = self.idle.iter().rposition(|connection| connection.demand == demand);
@@ -376,7 +384,8 @@ impl DeliveryActor {
         let idle_end = self.is_idle().then_some(self.idle_since + self.deps.options.actor_idle);
         let connections =
             self.idle.iter().map(|connection| connection.idle_since + self.deps.options.connection_idle);
-        let slow = self.running.values().map(|begun| *begun + SLOW).find(|slow| *slow > now);
+        let slow = self.running.values().map(|placed| placed.since().unwrap_or(now) + SLOW);
+        let slow = slow.filter(|slow| *slow > now).min();
         let rate = if self.ready.is_empty() { None } else { self.pace.rate_until(now) };
         let next = connections
             .chain(idle_end)

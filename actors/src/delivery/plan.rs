@@ -16,6 +16,28 @@ impl RetrySchedule {
     pub fn next(&self, attempts: usize, now: Timestamp) -> Option<Timestamp> {
         self.0.get(attempts.checked_sub(1)?).map(|wait| now.after(*wait))
     }
+
+    /// After how many attempts a message is late, and its sender is told so, once: when by this schedule the next one
+    /// comes four hours or more after the first. Of the usual schedule that is the attempt before the wait of four
+    /// hours; a schedule that ends earlier has no late messages.
+    pub(crate) fn late_after(&self) -> Option<usize> {
+        const LATE: Duration = Duration::from_secs(4 * 3600);
+        let ages = self.0.iter().scan(Duration::ZERO, |age, wait| {
+            *age = age.saturating_add(*wait);
+            Some(*age)
+        });
+        ages.enumerate().find(|(_, age)| *age >= LATE).map(|(index, _)| index + 1)
+    }
+}
+
+/// About when the attempts after the next one are, should all fail, once `attempts` were made.
+pub(crate) fn attempts_ahead(schedule: &RetrySchedule, attempts: usize, next: Timestamp) -> Vec<Timestamp> {
+    let waits = schedule.0.get(attempts..).unwrap_or_default();
+    let times = waits.iter().scan(next, |at, wait| {
+        *at = at.after(*wait);
+        Some(*at)
+    });
+    times.collect()
 }
 
 /// What happens after an attempt, the `attempts`th of its message.
@@ -51,6 +73,35 @@ mod tests {
 
     fn schedule() -> RetrySchedule {
         RetrySchedule(vec![Duration::from_secs(450), Duration::from_secs(900)])
+    }
+
+    fn seconds(waits: &[u64]) -> RetrySchedule {
+        RetrySchedule(waits.iter().copied().map(Duration::from_secs).collect())
+    }
+
+    #[test]
+    fn a_message_is_late_once_its_next_attempt_is_four_hours_after_its_first() {
+        const HOUR: u64 = 3600;
+        let usual = [450, 900, 1800, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR, 16 * HOUR];
+        for (waits, expected) in [
+            (&usual[..], Some(6)),
+            (&[HOUR; 10], Some(4)),
+            (&[24 * HOUR], Some(1)),
+            (&[1, 2, 3], None),
+            (&[], None),
+        ] {
+            assert_eq!(seconds(waits).late_after(), expected, "{waits:?}");
+        }
+    }
+
+    #[test]
+    fn the_attempts_ahead_follow_each_other_by_the_schedule() {
+        let schedule = seconds(&[10, 20, 40]);
+        for (attempts, expected) in [(1, &[20, 60][..]), (2, &[40]), (3, &[]), (9, &[])] {
+            let expected: Vec<_> =
+                expected.iter().map(|wait| NOW.after(Duration::from_secs(*wait))).collect();
+            assert_eq!(attempts_ahead(&schedule, attempts, NOW), expected, "{attempts}");
+        }
     }
 
     fn refused(code: u16, enhanced: &str, text: &str) -> AttemptResult {

@@ -49,12 +49,13 @@ pub(super) async fn run(
     drop(slot);
 
     let now = deps.clock.now();
-    let settlements = ids
-        .iter()
-        .zip(attempts)
-        .zip(made)
-        .filter_map(|((&id, attempt), made)| Some(settlement(&deps, id, attempt?, made + 1, now)))
-        .collect();
+    let mut settlements = Vec::with_capacity(ids.len());
+    for ((&id, attempt), made) in ids.iter().zip(attempts).zip(made) {
+        let Some(attempt) = attempt else { continue };
+        let mut settlement = settlement(&deps, id, attempt, made + 1, now);
+        settlement.report = deps.reporter.after_attempt(&settlement, made + 1).await;
+        settlements.push(settlement);
+    }
     settle(deps, settlements, claim).await;
 }
 

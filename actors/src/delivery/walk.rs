@@ -2,6 +2,7 @@
 
 use super::{
     Deps, Dialer,
+    attempt::{Job, Placed},
     connection::{Connection, OpenError, Opening},
     dial::{NextHop, Proxy},
     exchange::{NoExchange, exchanges},
@@ -32,6 +33,7 @@ pub(crate) struct Walk<'w> {
     deps: &'w Deps,
     demand: Demand,
     account: AccountId,
+    placed: Placed,
     ahead: VecDeque<Stop>,
     settings: Settings<'w>,
     /// Contents may go by BDAT.
@@ -86,12 +88,8 @@ pub(crate) enum Obstacle {
 
 impl<'w> Walk<'w> {
     /// Finds the hosts of a destination.
-    pub(crate) async fn begin(
-        deps: &'w Deps,
-        destination: &str,
-        account: AccountId,
-        demand: Demand,
-    ) -> Result<Walk<'w>, Obstacle> {
+    pub(crate) async fn begin(deps: &'w Deps, destination: &str, job: &Job) -> Result<Walk<'w>, Obstacle> {
+        let (account, demand) = (job.messages[0].1.account, job.demand());
         let (way, domain) =
             deps.router.way(destination).map_err(|unknown| Obstacle::Setting(unknown.to_string()))?;
         let ehlo_name = deps.options.ehlo_name.as_str();
@@ -121,12 +119,13 @@ impl<'w> Walk<'w> {
             }
         };
         let until = Instant::now() + TIME_MAX;
-        Ok(Walk { deps, demand, account, ahead, settings, chunking: true, tries: 0, until })
+        let placed = job.placed.clone();
+        Ok(Walk { deps, demand, account, placed, ahead, settings, chunking: true, tries: 0, until })
     }
 
     /// Opens a connection to the next host that can be reached; `None` when there is none left.
     pub(crate) async fn next(&mut self) -> Option<Result<Connection, Obstacle>> {
-        let mut last = None;
+        let mut met: Option<Obstacle> = None;
         while let Some(stop) = self.ahead.pop_front() {
             let reached = match stop {
                 Stop::Exchanger { host, domain, port, family, proven, sts } => {
@@ -139,13 +138,16 @@ impl<'w> Walk<'w> {
                 },
             };
             if let Err(obstacle) = reached {
-                last = Some(Err(obstacle));
+                // What another time may be otherwise counts more than what will not.
+                if !obstacle.is_permanent() || met.as_ref().is_none_or(Obstacle::is_permanent) {
+                    met = Some(obstacle);
+                }
             }
             if self.tries >= TRIES_MAX || Instant::now() > self.until {
                 self.ahead.clear();
             }
         }
-        last
+        met.map(Err)
     }
 
     /// Whether there are more hosts to try.
@@ -256,6 +258,7 @@ impl<'w> Walk<'w> {
     async fn open(&mut self, hop: NextHop, policy: &HostPolicy) -> Result<Connection, OpenError> {
         self.tries += 1;
         let permit = self.deps.lanes.permit(self.account).await;
+        self.placed.set();
         let opening = Opening {
             hop,
             ehlo_name: self.settings.ehlo_name,
@@ -362,9 +365,12 @@ impl Obstacle {
             Obstacle::NoAddress { exists, .. } => !exists,
             Obstacle::Unfit { unfit, .. } => *unfit == Unfit::Unproven,
             Obstacle::Open { error: OpenError::Loop, .. } => true,
-            Obstacle::Open { error: OpenError::Session(failure), .. } => {
-                failure.enhanced().is_some_and(|code| code.class() == 5)
-            }
+            Obstacle::Open { error: OpenError::Session(failure), .. } => match failure {
+                // The operator can put the login right.
+                Failure::Refused { at: Phase::Auth, .. } => false,
+                Failure::Refused { reply, .. } => !reply.is_transient(),
+                failure => failure.enhanced().is_some_and(|code| code.class() == 5),
+            },
             Obstacle::Lookup(_) | Obstacle::Open { .. } | Obstacle::Refusal { .. } | Obstacle::Setting(_) => {
                 false
             }
@@ -384,6 +390,7 @@ impl Obstacle {
             Obstacle::Unfit { unfit, .. } => return unfit.enhanced(),
             Obstacle::Open { error, .. } => match error {
                 OpenError::Unreachable(_) => (4, 4, 1),
+                OpenError::Session(Failure::Refused { at: Phase::Auth, .. }) => (4, 7, 8),
                 OpenError::Session(failure) => {
                     return failure
                         .enhanced()

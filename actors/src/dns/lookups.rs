@@ -7,11 +7,11 @@ use hickory_resolver::{
     TokioResolver,
     config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts},
     lookup::Lookup,
-    net::{DnsError as NetDnsError, NetError, runtime::TokioRuntimeProvider},
+    net::{DnsError as NetDnsError, NetError, NoRecords, runtime::TokioRuntimeProvider},
     proto::{
         dnssec::{Proof, TrustAnchors},
         op::ResponseCode,
-        rr::{Name, RData, RecordType},
+        rr::{Name, RData, Record, RecordType},
     },
     system_conf,
 };
@@ -302,7 +302,7 @@ fn negative(name: &str, error: NetError) -> Result<Answer<RData>, LookupError> {
         NetError::Dns(NetDnsError::NoRecordsFound(none))
             if matches!(none.response_code, ResponseCode::NoError | ResponseCode::NXDomain) =>
         {
-            nothing(none.response_code, false)
+            nothing(none.response_code, is_proven(none))
         }
         NetError::Dns(NetDnsError::Nsec { response, proof, .. }) => match proof {
             Proof::Secure | Proof::Insecure => nothing(response.response_code, *proof == Proof::Secure),
@@ -322,6 +322,14 @@ fn negative(name: &str, error: NetError) -> Result<Answer<RData>, LookupError> {
         }
         error => Err(LookupError::Failed { name: name.to_owned(), problem: error.to_string() }),
     }
+}
+
+/// Whether DNSSEC proves that there is nothing. When it should and does not, there is another error.
+fn is_proven(none: &NoRecords) -> bool {
+    let records = none.authorities.as_deref().unwrap_or_default();
+    let denies = |record: &&Record| matches!(record.record_type(), RecordType::NSEC | RecordType::NSEC3);
+    let mut denials = records.iter().filter(denies).peekable();
+    denials.peek().is_some() && denials.all(|denial| denial.proof == Proof::Secure)
 }
 
 /// Whether the root's own name servers can be proven.

@@ -1,7 +1,11 @@
 //! A whole set of actors on one arbiter.
 
-use crate::{dns::NoNames, *};
+use crate::{
+    dns::{Answer, LookupFuture, Mx, NoNames, Resolver, Tlsa},
+    *,
+};
 use actix_rt::System;
+use config::AddressFamily;
 use futures_util::future::{BoxFuture, LocalBoxFuture};
 use mail::{AccountId, Address, Domain, QueueId, ReversePath, Timestamp};
 use smtp::{Extensions, Reply, ServerOptions, ServerSession, ServerStep, ServerTimeouts};
@@ -9,6 +13,7 @@ use std::{
     collections::VecDeque,
     future::Future,
     io,
+    net::IpAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -20,6 +25,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 pub(super) const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 pub(super) const ACCOUNT: AccountId = AccountId(1);
+/// Only with [`Fixture::by_mx`].
+pub(super) const OTHER_ACCOUNT: AccountId = AccountId(2);
 pub(super) const HOOK_URL: &str = "http://hooks.example/";
 
 /// Runs a test in an actix system whose time jumps.
@@ -153,9 +160,12 @@ impl Dialer for Peer {
         Duration::from_secs(30)
     }
 
-    fn dial<'d>(&'d self, _: &'d NextHop) -> LocalBoxFuture<'d, io::Result<Box<dyn Stream>>> {
+    fn dial<'d>(&'d self, hop: &'d NextHop) -> LocalBoxFuture<'d, io::Result<Box<dyn Stream>>> {
         self.shared.lock().unwrap().connections += 1;
         Box::pin(async move {
+            if hop.host.starts_with("mx.hang") {
+                return std::future::pending().await;
+            }
             match self.peek() {
                 Act::Unreachable => {
                     self.next();
@@ -172,6 +182,28 @@ impl Dialer for Peer {
                 }
             }
         })
+    }
+}
+
+/// Every domain has one mail exchanger, `mx` below it.
+struct Names;
+
+impl Resolver for Names {
+    fn mx<'r>(&'r self, domain: &'r str) -> LookupFuture<'r, Mx> {
+        let mx = Mx { preference: 10, exchange: format!("mx.{domain}") };
+        Box::pin(async { Ok(Answer::of(vec![mx])) })
+    }
+
+    fn addresses<'r>(&'r self, _: &'r str, _: AddressFamily, _: bool) -> LookupFuture<'r, IpAddr> {
+        Box::pin(async { Ok(Answer::of(vec![IpAddr::from([192, 0, 2, 1])])) })
+    }
+
+    fn tlsa<'r>(&'r self, host: &'r str, port: u16) -> LookupFuture<'r, Tlsa> {
+        NoNames.tlsa(host, port)
+    }
+
+    fn txt<'r>(&'r self, name: &'r str) -> LookupFuture<'r, String> {
+        NoNames.txt(name)
     }
 }
 
@@ -287,10 +319,44 @@ impl Fixture {
         dir: TempDir,
         clock: Clock,
     ) -> Fixture {
+        Fixture::start_with(store, writer, peer, receiver, dir, clock, |_| {})
+    }
+
+    fn start_with(
+        store: Store,
+        writer: Writer,
+        peer: Peer,
+        receiver: Receiver,
+        dir: TempDir,
+        clock: Clock,
+        change: impl FnOnce(&mut Options),
+    ) -> Fixture {
         peer.shared.lock().unwrap().clock = Some(clock.clone());
         let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
-        let handles = start(store, writer, options(&peer, &receiver, &clock, &metrics));
+        let mut options = options(&peer, &receiver, &clock, &metrics);
+        change(&mut options);
+        let handles = start(store, writer, options);
         Fixture { handles, metrics, clock, peer, receiver, dir }
+    }
+
+    /// Delivers to mail exchangers, which [`Names`] knows; those of domains that begin with `hang` never answer.
+    pub(super) fn by_mx(peer: Peer, settings: &str, change: impl FnOnce(&mut Options)) -> Fixture {
+        let dir = TempDir::new().unwrap();
+        let file = dir.path().join("settings.toml");
+        std::fs::write(&file, settings).unwrap();
+        let settings = config::Settings::load(&file, std::iter::empty()).unwrap();
+        std::fs::remove_file(file).unwrap();
+        let (store, mut writer) = open(&dir);
+        let other = AccountRecord { name: "other".into(), addresses: Vec::new(), ..account() };
+        let changes = [Change::PutDomain(domain()), Change::PutAccount(account()), Change::PutAccount(other)];
+        writer.commit(changes.iter()).unwrap();
+        let clock = Clock::following_tokio(START);
+        Fixture::start_with(store, writer, peer, Receiver::default(), dir, clock, |options| {
+            options.router = Router::new(&settings);
+            options.resolver = Arc::new(Names);
+            options.delivery.destinations = settings.destinations;
+            change(options);
+        })
     }
 
     /// Stops everything and starts it again on the same data.
@@ -326,6 +392,28 @@ impl Fixture {
     pub(super) async fn tell_arrivals(&self) {
         let incoming_webhook = Some(IncomingWebhook { url: HOOK_URL.into(), authorization: None });
         self.handles.writer.put_account(AccountRecord { incoming_webhook, ..account() }).await.unwrap();
+    }
+
+    /// Has DSNs put into the Inbox.
+    pub(super) async fn want_reports(&self) {
+        self.handles.writer.put_account(AccountRecord { dsn_to_inbox: true, ..account() }).await.unwrap();
+    }
+
+    /// What is in the Inbox, oldest first.
+    pub(super) fn inbox(&self) -> Vec<(MessageRecord, String)> {
+        let messages = self.handles.store.read(|view| {
+            let mailboxes = view.mailboxes(ACCOUNT)?;
+            let (inbox, _) = mailboxes.iter().find(|(_, mailbox)| mailbox.name == "Inbox").unwrap();
+            let ids = view.mailbox_messages(*inbox, None, usize::MAX)?;
+            ids.into_iter()
+                .map(|id| {
+                    let record = view.mailbox_message(id)?.unwrap();
+                    let content = view.content(record.content)?.unwrap();
+                    Ok((record, String::from_utf8(content.into()).unwrap()))
+                })
+                .collect()
+        });
+        messages.unwrap()
     }
 
     pub(super) async fn arrive(&self, content: ContentRecord, size: u64) {

@@ -3,6 +3,8 @@
 mod delivery;
 mod fixture;
 mod operations;
+mod reports;
+mod routing;
 mod supervision;
 mod webhooks;
 mod writer;

@@ -130,7 +130,7 @@ fn has_short_lines(data: &[u8]) -> bool {
 }
 
 /// Octets that 7bit text cannot have, or should not.
-fn needs_quoting(b: u8) -> bool {
+pub(crate) fn needs_quoting(b: u8) -> bool {
     b >= 0x7f || (b < b' ' && !matches!(b, b'\t' | b'\r' | b'\n'))
 }
 
@@ -148,7 +148,7 @@ fn write_lines(body: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&body[start..]);
 }
 
-fn write_base64(body: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn write_base64(body: &[u8], out: &mut Vec<u8>) {
     out.reserve(body.len() / BASE64_LINE.0 * (BASE64_LINE.1 + 2) + BASE64_LINE.1 + 2);
     let mut line = [0; BASE64_LINE.1];
     for octets in body.chunks(BASE64_LINE.0) {
@@ -159,7 +159,7 @@ fn write_base64(body: &[u8], out: &mut Vec<u8>) {
 }
 
 /// For text whose lines all end in CRLF.
-fn write_quoted_printable(text: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn write_quoted_printable(text: &[u8], out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     let mut column = 0;
     for (at, &b) in text.iter().enumerate() {

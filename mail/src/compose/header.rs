@@ -20,7 +20,7 @@ const MAX_RAW_NAME: usize = 200;
 
 /// Writes an unstructured header. Text that would not be read back the same is written as encoded words; in a
 /// message with UTF-8 headers (`utf8`) non-ASCII text stays as it is.
-pub(super) fn write_text(out: &mut Vec<u8>, name: &str, text: &str, utf8: bool) {
+pub(crate) fn write_text(out: &mut Vec<u8>, name: &str, text: &str, utf8: bool) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
     let column = name.len() + 2;
@@ -35,7 +35,7 @@ pub(super) fn write_text(out: &mut Vec<u8>, name: &str, text: &str, utf8: bool) 
 }
 
 /// Writes an address header, one mailbox a line; nothing when there are none.
-pub(super) fn write_addresses(out: &mut Vec<u8>, name: &str, mailboxes: &[NameAddress], utf8: bool) {
+pub(crate) fn write_addresses(out: &mut Vec<u8>, name: &str, mailboxes: &[NameAddress], utf8: bool) {
     let Some((first, others)) = mailboxes.split_first() else { return };
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");

@@ -1,7 +1,7 @@
 //! From a [`Draft`] to the octets of a message (RFC 5322, RFC 2045).
 
-mod body;
-mod header;
+pub(crate) mod body;
+pub(crate) mod header;
 mod scan;
 
 use crate::draft::{Draft, DraftError, File, MAX_REFERENCES, MessageId, NameAddress};

@@ -6,17 +6,17 @@ use super::{
 };
 use crate::fields::{split, unfolded};
 use memchr::memmem;
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 
 /// What is looked at of a MIME field, and of the header as a whole.
 const MAX_MIME_FIELD: usize = 4 * 1024;
 const MAX_HEADER: usize = 1024 * 1024;
 
 /// A message or MIME part, not decoded.
-pub(super) struct Entity<'a> {
+pub(crate) struct Entity<'a> {
     pub(super) header: &'a [u8],
     body: &'a [u8],
-    pub(super) content_type: String,
+    pub(crate) content_type: String,
     parameters: BTreeMap<String, String>,
     disposition: String,
     filename: String,
@@ -24,7 +24,7 @@ pub(super) struct Entity<'a> {
 }
 
 impl<'a> Entity<'a> {
-    pub(super) fn parse(raw: &'a [u8], default_type: &str) -> Entity<'a> {
+    pub(crate) fn parse(raw: &'a [u8], default_type: &str) -> Entity<'a> {
         let (header, body) = split(raw);
         let header = &header[..header.len().min(MAX_HEADER)];
         let declared = parameterised(header, "Content-Type");
@@ -58,22 +58,28 @@ impl<'a> Entity<'a> {
         self
     }
 
-    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.get(name).map(String::as_str)
     }
 
     /// RFC 2046, 5.1.5.
-    pub(super) fn default_of_parts(&self) -> &'static str {
+    pub(crate) fn default_of_parts(&self) -> &'static str {
         if self.content_type == "multipart/digest" { "message/rfc822" } else { "text/plain" }
     }
 
     /// The parts of a multipart, not decoded; none of anything else.
-    pub(super) fn raw_parts(&self) -> RawParts<'a> {
+    pub(super) fn raw_parts(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let body = self.body;
+        self.part_ranges().map(move |range| &body[range])
+    }
+
+    /// Where in the body those parts are.
+    pub(crate) fn part_ranges(&self) -> PartRanges<'a> {
         match self.parameter("boundary") {
             Some(boundary) if self.content_type.starts_with("multipart/") && !boundary.is_empty() => {
-                RawParts::of(self.body, boundary)
+                PartRanges::of(self.body, boundary)
             }
-            _ => RawParts::none(),
+            _ => PartRanges::none(),
         }
     }
 
@@ -95,7 +101,7 @@ impl<'a> Entity<'a> {
         first(self.header, "Content-Transfer-Encoding").map_or(Transfer::Identity, Transfer::named)
     }
 
-    pub(super) fn decoded(&self) -> Cow<'a, [u8]> {
+    pub(crate) fn decoded(&self) -> Cow<'a, [u8]> {
         self.transfer().decode(self.body)
     }
 
@@ -136,20 +142,20 @@ impl<'a> Entity<'a> {
 }
 
 /// The parts of a multipart body (RFC 2046, 5.1.1).
-pub(super) struct RawParts<'a> {
+pub(crate) struct PartRanges<'a> {
     body: &'a [u8],
     delimiter: Vec<u8>,
     /// Where the next part begins; none when the closing delimiter has been read.
     next: Option<usize>,
 }
 
-impl<'a> RawParts<'a> {
-    fn none() -> RawParts<'a> {
-        RawParts { body: &[], delimiter: Vec::new(), next: None }
+impl<'a> PartRanges<'a> {
+    fn none() -> PartRanges<'a> {
+        PartRanges { body: &[], delimiter: Vec::new(), next: None }
     }
 
-    fn of(body: &'a [u8], boundary: &str) -> RawParts<'a> {
-        let mut parts = RawParts { body, delimiter: format!("--{boundary}").into_bytes(), next: None };
+    fn of(body: &'a [u8], boundary: &str) -> PartRanges<'a> {
+        let mut parts = PartRanges { body, delimiter: format!("--{boundary}").into_bytes(), next: None };
         parts.next = parts.delimiter_after(0).and_then(|found| found.next);
         parts
     }
@@ -178,20 +184,21 @@ struct Delimiter {
     next: Option<usize>,
 }
 
-impl<'a> Iterator for RawParts<'a> {
-    type Item = &'a [u8];
+impl Iterator for PartRanges<'_> {
+    type Item = Range<usize>;
 
-    fn next(&mut self) -> Option<&'a [u8]> {
+    fn next(&mut self) -> Option<Range<usize>> {
         let start = self.next.take()?;
         let Some(found) = self.delimiter_after(start) else {
             // Cut off on the way: what is there counts.
-            return (start < self.body.len()).then(|| &self.body[start..]);
+            return (start < self.body.len()).then_some(start..self.body.len());
         };
         self.next = found.next;
         // The line end before a delimiter belongs to it.
         let part = &self.body[start..found.start];
         let part = part.strip_suffix(b"\n").unwrap_or(part);
-        Some(part.strip_suffix(b"\r").unwrap_or(part))
+        let part = part.strip_suffix(b"\r").unwrap_or(part);
+        Some(start..start + part.len())
     }
 }
 

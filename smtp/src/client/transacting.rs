@@ -21,8 +21,9 @@ impl ClientSession {
     /// transaction fails as the session did.
     ///
     /// The content goes by BDAT where CHUNKING is offered, and in the same group as MAIL and RCPT if it is small
-    /// and PIPELINING is offered too. As always with a group, a connection that ends before all is answered leaves
-    /// open what the server took.
+    /// and PIPELINING is offered too. When a session ends without an answer then, that is at [`Phase::EndOfData`],
+    /// whatever was awaited: the server may have accepted the message. Only where it closed the connection and had not
+    /// answered anything, as with a connection that was idle for too long, it is at [`Phase::Mail`].
     ///
     /// # Panics
     ///

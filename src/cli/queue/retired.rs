@@ -19,7 +19,7 @@ use store::records::EventKind;
 #[derive(Subcommand)]
 pub(in crate::cli) enum RetiredCommand {
     /// Show messages that left the queue
-    List(ListArgs),
+    List(Box<ListArgs>),
     /// Show one of them with every attempt
     Show(ShowArgs),
 }

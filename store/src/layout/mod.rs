@@ -1,6 +1,7 @@
 //! The layout of the data: which shapes the records have. A newer layout comes with a step from the one
 //! before it; the steps run in order when the store is opened.
 
+mod content_files;
 mod limits;
 mod operations;
 
@@ -11,7 +12,7 @@ use std::path::Path;
 type Step = fn(&mut RwTxn<'_>, &Tables) -> Result<(), StoreError>;
 
 /// Each leads from the layout of its place, counted from 1, to the next.
-const STEPS: [Step; 2] = [limits::step, operations::step];
+const STEPS: [Step; 3] = [limits::step, operations::step, content_files::step];
 
 /// The layout that this version writes.
 pub(crate) const CURRENT: u32 = STEPS.len() as u32 + 1;

@@ -7,12 +7,12 @@ mod session;
 pub(crate) use record::{Delivery, PeerTls, Visit};
 pub(crate) use script::{Action, Moment, Verb};
 
-use super::eventually;
+use super::{COMMON_PORT, eventually, loopback};
 use rustls::ServerConfig;
 use script::Script;
 use session::Session;
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex},
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -32,7 +32,7 @@ enum PeerTlsMode {
 
 /// A peer to be started.
 pub(crate) struct SmtpPeerBuilder {
-    address: String,
+    address: SocketAddr,
     extensions: Vec<String>,
     tls: PeerTlsMode,
     login: Option<(String, String)>,
@@ -40,9 +40,9 @@ pub(crate) struct SmtpPeerBuilder {
 }
 
 impl SmtpPeerBuilder {
-    /// Where it listens, such as `127.0.7.1:2525`; not a port of its own on 127.0.0.1.
-    pub(crate) fn at(mut self, address: impl ToString) -> SmtpPeerBuilder {
-        self.address = address.to_string();
+    /// Where it listens, if not at a port of its own on 127.0.0.1.
+    pub(crate) fn at(mut self, address: impl Into<SocketAddr>) -> SmtpPeerBuilder {
+        self.address = address.into();
         self
     }
 
@@ -79,7 +79,7 @@ impl SmtpPeerBuilder {
     }
 
     pub(crate) async fn start(self) -> SmtpPeer {
-        let listener = TcpListener::bind(&self.address).await.unwrap_or_else(|error| {
+        let listener = TcpListener::bind(self.address).await.unwrap_or_else(|error| {
             panic!("no peer can listen on {}: {error}", self.address);
         });
         self.listen(listener)
@@ -122,7 +122,7 @@ struct Shared {
 
 impl Shared {
     /// The number of the new connection.
-    fn enter(&self, from: std::net::IpAddr) -> usize {
+    fn enter(&self, from: IpAddr) -> usize {
         let mut visits = self.visits.lock().expect("no holder panics");
         visits.push(Visit { from, ehlo: String::new(), tls: None, login: None, commands: Vec::new() });
         visits.len() - 1
@@ -142,13 +142,18 @@ pub(crate) struct SmtpPeer {
 impl SmtpPeer {
     pub(crate) fn builder() -> SmtpPeerBuilder {
         SmtpPeerBuilder {
-            address: "127.0.0.1:0".to_owned(),
+            address: (Ipv4Addr::LOCALHOST, 0).into(),
             extensions: Vec::new(),
             tls: PeerTlsMode::Never,
             login: None,
             script: Arc::new(|_| Action::Usual),
         }
         .extensions(USUAL_EXTENSIONS)
+    }
+
+    /// On an address of its own, where a domain's MX records can lead.
+    pub(crate) fn exchanger() -> SmtpPeerBuilder {
+        SmtpPeer::builder().at((loopback(), COMMON_PORT))
     }
 
     /// Accepts everything.
@@ -160,15 +165,12 @@ impl SmtpPeer {
         SmtpPeer::builder().script(script).start().await
     }
 
-    pub(crate) fn on(
-        listener: TcpListener,
-        script: impl Fn(&Moment<'_>) -> Action + Send + Sync + 'static,
-    ) -> SmtpPeer {
-        SmtpPeer::builder().script(script).listen(listener)
-    }
-
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    pub(crate) fn ip(&self) -> IpAddr {
+        self.address.ip()
     }
 
     /// Connections so far.

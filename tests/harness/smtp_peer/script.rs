@@ -32,8 +32,6 @@ pub(crate) struct Moment<'a> {
     pub(crate) connection: usize,
     /// Messages that were accepted on this connection before.
     pub(crate) accepted: usize,
-    /// Whether the connection is encrypted.
-    pub(crate) tls: bool,
 }
 
 /// What to do then.

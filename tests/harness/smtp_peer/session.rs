@@ -277,8 +277,7 @@ impl Session {
 
     /// Asks the script, and does what needs no answer.
     async fn ask(&mut self, verb: Verb, line: &str) -> Result<Action, Gone> {
-        let moment =
-            Moment { verb, line, connection: self.connection, accepted: self.accepted, tls: self.tls };
+        let moment = Moment { verb, line, connection: self.connection, accepted: self.accepted };
         let action = (self.shared.script)(&moment);
         match &action {
             Action::Close => return Err(Gone),

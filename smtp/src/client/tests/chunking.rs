@@ -50,6 +50,29 @@ fn a_small_content_goes_in_one_group_with_its_envelope() {
             "closed: timeout at end of data",
         ),
         (
+            &[(group, ""), ("", "<close>")],
+            ["failed: connection closed at MAIL", "failed: connection closed at MAIL"],
+            "closed: connection closed at MAIL",
+        ),
+        (
+            &[(group, "250 a\r\n"), ("", "<close>")],
+            ["failed: connection closed at end of data", "failed: connection closed at end of data"],
+            "closed: connection closed at end of data",
+        ),
+        (
+            &[(group, ""), ("", "<timeout>")],
+            ["failed: timeout at end of data", "failed: timeout at end of data"],
+            "closed: timeout at end of data",
+        ),
+        (
+            &[(group, "250 a\r\nnonsense\r\n")],
+            [
+                "failed: a line that is no SMTP reply at end of data",
+                "failed: a line that is no SMTP reply at end of data",
+            ],
+            "closed: a line that is no SMTP reply at end of data",
+        ),
+        (
             &[(group, "250 a\r\n250 b\r\n250 c\r\n354 go\r\n")],
             [misfit, misfit],
             "closed: an answer 354 that does not fit the command at end of data",
@@ -137,6 +160,18 @@ fn answers_to_content_that_a_liar_read_as_commands_do_not_answer_the_next_messag
     let rows = [(group, "550 no\r\n503 x\r\n502 what\r\n")];
     let closed = "closed: the server offers CHUNKING and refuses BDAT: 502 what";
     check(&[GREET, BOTH], &message(&["x@b.example"], b"a\r\n"), &rows, &["refused 550 no at MAIL"], closed);
+}
+
+#[test]
+fn a_server_that_has_the_content_is_given_the_time_for_it() {
+    let mut session = session();
+    play(&mut session, &[GREET, BOTH], 9);
+    session.begin(message(&PEOPLE, b"a\r\n"));
+    assert!(matches!(session.step(), ClientStep::Write(_)));
+    let ClientStep::Read { timeout, waiting_for: Phase::Mail } = session.step() else {
+        panic!("no answer awaited")
+    };
+    assert_eq!(timeout, Timeouts::default().end_of_data);
 }
 
 #[test]

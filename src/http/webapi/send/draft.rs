@@ -121,7 +121,7 @@ pub(super) fn draft(
     draft.subject = HeaderText::new(Where::Subject, request.subject).map_err(ApiError::user)?;
     draft.text = Some(request.text).filter(|text| !text.is_empty());
     draft.html = Some(request.html).filter(|html| !html.is_empty());
-    draft.headers = headers(request.headers)?;
+    draft.headers = headers(request.headers, request.require_tls)?;
     let in_json = request.alternative_files.len() + request.inline_files.len() + request.attached_files.len();
     if in_json + files.len() > FILES_MAX {
         return Err(ApiError::user(format!("the message has more than {FILES_MAX} files")));
@@ -156,14 +156,25 @@ fn date(request: &Request, now: Timestamp) -> Result<Timestamp, ApiError> {
     }
 }
 
-fn headers(headers: Vec<(String, String)>) -> Result<Vec<(HeaderName, HeaderText)>, ApiError> {
+fn headers(
+    headers: Vec<(String, String)>,
+    require_tls: Option<bool>,
+) -> Result<Vec<(HeaderName, HeaderText)>, ApiError> {
     if headers.len() > HEADERS_MAX {
         return Err(ApiError::user(format!("Headers has more than {HEADERS_MAX} headers")));
     }
     let parse = |(name, value): (String, String)| {
         Ok((HeaderName::parse(&name)?, HeaderText::new(Where::HeaderValue, value)?))
     };
-    headers.into_iter().map(parse).collect::<Result<_, mail::DraftError>>().map_err(ApiError::user)
+    let given = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("TLS-Required"));
+    // It tells the hosts further on (RFC 8689, section 3).
+    let wanted = (require_tls == Some(false) && !given).then(|| ("TLS-Required".into(), "No".into()));
+    headers
+        .into_iter()
+        .chain(wanted)
+        .map(parse)
+        .collect::<Result<_, mail::DraftError>>()
+        .map_err(ApiError::user)
 }
 
 fn from_json(files: Vec<JsonFile>) -> Result<Vec<File>, ApiError> {
