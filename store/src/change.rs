@@ -313,7 +313,8 @@ pub enum QueueAction {
     Schedule(Timestamp),
     /// Try it so much later.
     Postpone(Duration),
-    /// Send it by a transport; `None`: by the routes. Whoever sends it moves it to its new destination.
+    /// Send it by a transport; `None`: by the routes. Whoever would send it now moves it to its new destination: were
+    /// it moved here while it is under way, two would send it.
     SetTransport(Option<String>),
     /// See [`crate::records::QueueRecord`].
     SetRequireTls(Option<bool>),
