@@ -1,8 +1,8 @@
 //! What operators do with the queue: found a slice at a time, done a batch at a time, so that neither a snapshot nor a
 //! commit grows with the queue, and mail goes on between batches.
 
-use crate::{Clock, Metrics, StoreWriter, WriteError, delivery::Reporter};
-use mail::{HoldRuleId, QueueId};
+use crate::{Clock, Metrics, Reporter, StoreWriter, WriteError};
+use mail::{HoldRuleId, QueueId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use store::{
@@ -12,6 +12,8 @@ use store::{
 
 /// Messages changed in one commit.
 const BATCH: usize = 500;
+/// The same where each may come with a report.
+const BATCH_WITH_REPORTS: usize = 100;
 
 /// Something done with every message that a filter finds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +25,7 @@ pub enum Operation {
     /// Try them now.
     TryNow,
     /// See [`QueueAction`].
-    Schedule(mail::Timestamp),
+    Schedule(Timestamp),
     /// See [`QueueAction`].
     Postpone(Duration),
     /// See [`QueueAction`].
@@ -53,13 +55,14 @@ impl Operations {
     /// # Errors
     /// What is done by then stays done.
     pub async fn operate(&self, filter: &QueueFilter, operation: &Operation) -> Result<usize, WriteError> {
+        let limit = if matches!(operation, Operation::Fail(_)) { BATCH_WITH_REPORTS } else { BATCH };
         let failed = |error: StoreError| WriteError::Failed(Arc::new(error));
         let end = self.store.read(|view| view.last_queue_id()).map_err(failed)?;
         let mut place = Place::start(SortBy::Submitted);
         let mut changed = 0;
         loop {
             let slice =
-                self.store.read(|view| view.queue_slice(filter, place, false, BATCH)).map_err(failed)?;
+                self.store.read(|view| view.queue_slice(filter, place, false, limit)).map_err(failed)?;
             let messages: Vec<_> = slice.rows.into_iter().take_while(|(id, _)| *id <= end).collect();
             if !messages.is_empty() {
                 changed += self.batch(filter, operation, &messages).await?;
@@ -129,16 +132,16 @@ impl Operations {
         Ok(changed)
     }
 
-    /// The DSNs about messages that are given up, for those who want one.
     async fn reports(
         &self,
         messages: &[(QueueId, QueueRecord)],
-        now: mail::Timestamp,
+        now: Timestamp,
     ) -> BTreeMap<QueueId, Report> {
         let mut reports = BTreeMap::new();
         for (id, message) in messages {
-            let report = self.reporter.failed_by_operator(message.clone(), now).await;
-            reports.extend(report.map(|report| (*id, report)));
+            if let Some(report) = self.reporter.failed_by_operator(message.clone(), now).await {
+                reports.insert(*id, report);
+            }
         }
         reports
     }

@@ -1,6 +1,6 @@
 use super::fixture::*;
 use crate::Operation;
-use mail::{DsnNotify, DsnReturn, QueueId, ReversePath};
+use mail::{DsnNotify, DsnReturn, ReversePath};
 use std::time::Duration;
 use store::{QueueFilter, Submission, records::MessageOutcome};
 
@@ -121,10 +121,10 @@ fn what_a_person_fails_is_reported_as_that() {
         f.want_reports().await;
         let id = f.send(&["friend@remote.example"]).await;
         f.wait(Duration::from_secs(60)).await;
-        let first = f.queued(id).expect("it is tried again later").attempts[0].started;
-        let filter = QueueFilter { ids: vec![QueueId(id)], ..QueueFilter::default() };
-        let operation = Operation::Fail("it is of no use".into());
-        assert_eq!(f.handles.operations.operate(&filter, &operation).await.unwrap(), 1);
+        let message = f.queued(id).expect("it is tried again later");
+        let first = message.attempts[0].started;
+        let fail = Operation::Fail("given up".into());
+        assert_eq!(f.handles.operations.operate(&QueueFilter::default(), &fail).await.unwrap(), 1);
         let (_, report) = f.inbox().pop().unwrap();
         assert!(report.contains("The operator of the server gave it up."), "{report}");
         assert_eq!((values(&report, "Action"), values(&report, "Status")), (vec!["failed"], vec!["5.0.0"]));
