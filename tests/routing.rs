@@ -310,3 +310,13 @@ async fn a_host_with_our_own_name_would_be_a_loop() {
     assert_eq!((fate.word(), fate.enhanced().as_str()), ("failed", "5.4.6"), "{fate:?}");
     assert!(peer.deliveries().is_empty());
 }
+
+#[tokio::test]
+async fn an_exchanger_at_our_own_address_would_be_a_loop() {
+    let own = loopback();
+    let dns = DnsServer::start(&format!("friend.test MX 10 mx.friend.test\nmx.friend.test A {own}")).await;
+    let server = Embedded::direct(&dns).smtp((own, COMMON_PORT)).start().await;
+    let fate = server.try_to("x@friend.test").await;
+    assert_eq!((fate.word(), fate.enhanced().as_str()), ("failed", "5.4.6"), "{fate:?}");
+    assert_eq!((fate.host(), fate.ip()), ("mx.friend.test", Some(own.into())));
+}

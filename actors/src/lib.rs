@@ -27,7 +27,7 @@ pub use delivery::{
 pub use gate::Gate;
 pub use janitor::JanitorOptions;
 pub use metrics::Metrics;
-pub use operations::{Operation, Operations, WriteReport};
+pub use operations::{Operation, Operations};
 pub use store_writer::{Accepted, StoreWriter, WriteError, WriterLimits};
 pub use supervisor::SupervisorSnapshot;
 pub use suppressions::Suppressions;
@@ -97,8 +97,6 @@ pub struct Handles {
     pub clock: Clock,
     /// Says which delivery actor sends to a recipient.
     pub router: Router,
-    /// Composes DSNs, for messages that a person fails.
-    pub reporter: Reporter,
     supervisor: Addr<Supervisor>,
 }
 
@@ -169,6 +167,7 @@ pub fn start(store: Store, writer: Writer, options: Options) -> Handles {
         writer: writer.clone(),
         clock: clock.clone(),
         metrics: metrics.clone(),
+        reporter,
     };
     let janitor = janitor::JanitorDeps {
         store: store.clone(),
@@ -196,7 +195,6 @@ pub fn start(store: Store, writer: Writer, options: Options) -> Handles {
         suppressions: Suppressions::new(suppressions_address),
         clock,
         router,
-        reporter,
         supervisor,
     }
 }

@@ -1,17 +1,19 @@
 //! What operators do with the queue: found a slice at a time, done a batch at a time, so that neither a snapshot nor a
 //! commit grows with the queue, and mail goes on between batches.
 
-use crate::{Clock, Metrics, StoreWriter, WriteError};
-use mail::{HoldRuleId, QueueId};
+use crate::{Clock, Metrics, Reporter, StoreWriter, WriteError};
+use mail::{HoldRuleId, QueueId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use store::{
     Place, QueueAction, QueueFilter, QueueOperation, Report, SortBy, Store, StoreError,
-    records::{Attempt, Hold, HoldRuleRecord, QueueRecord},
+    records::{Hold, HoldRuleRecord, QueueRecord},
 };
 
 /// Messages changed in one commit.
 const BATCH: usize = 500;
+/// The same where each may come with a report.
+const BATCH_WITH_REPORTS: usize = 100;
 
 /// Something done with every message that a filter finds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +25,7 @@ pub enum Operation {
     /// Try them now.
     TryNow,
     /// See [`QueueAction`].
-    Schedule(mail::Timestamp),
+    Schedule(Timestamp),
     /// See [`QueueAction`].
     Postpone(Duration),
     /// See [`QueueAction`].
@@ -36,10 +38,6 @@ pub enum Operation {
     Cancel,
 }
 
-/// Writes the DSN about a message that is given up: the message with the attempt that says so as its last. `None`
-/// where none is wanted.
-pub type WriteReport<'a> = &'a (dyn Fn(QueueId, &QueueRecord) -> Option<Report> + Sync);
-
 /// What operations need.
 #[derive(Clone)]
 pub struct Operations {
@@ -47,6 +45,7 @@ pub struct Operations {
     pub(crate) writer: StoreWriter,
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
+    pub(crate) reporter: Reporter,
 }
 
 impl Operations {
@@ -55,22 +54,18 @@ impl Operations {
     ///
     /// # Errors
     /// What is done by then stays done.
-    pub async fn operate(
-        &self,
-        filter: &QueueFilter,
-        operation: &Operation,
-        report: WriteReport<'_>,
-    ) -> Result<usize, WriteError> {
+    pub async fn operate(&self, filter: &QueueFilter, operation: &Operation) -> Result<usize, WriteError> {
+        let limit = if matches!(operation, Operation::Fail(_)) { BATCH_WITH_REPORTS } else { BATCH };
         let failed = |error: StoreError| WriteError::Failed(Arc::new(error));
         let end = self.store.read(|view| view.last_queue_id()).map_err(failed)?;
         let mut place = Place::start(SortBy::Submitted);
         let mut changed = 0;
         loop {
             let slice =
-                self.store.read(|view| view.queue_slice(filter, place, false, BATCH)).map_err(failed)?;
+                self.store.read(|view| view.queue_slice(filter, place, false, limit)).map_err(failed)?;
             let messages: Vec<_> = slice.rows.into_iter().take_while(|(id, _)| *id <= end).collect();
             if !messages.is_empty() {
-                changed += self.batch(filter, operation, &messages, report).await?;
+                changed += self.batch(filter, operation, &messages).await?;
             }
             match slice.next {
                 Some(next) if next < Place::Submitted(Some(end)) => place = next,
@@ -87,7 +82,7 @@ impl Operations {
     /// Where that breaks off, adding the rule again goes on with it.
     pub async fn add_hold_rule(&self, rule: HoldRuleRecord) -> Result<(HoldRuleId, usize), WriteError> {
         let id = self.writer.add_hold_rule(rule.clone()).await?;
-        let held = self.operate(&rule.unheld(), &Operation::Hold(Hold::Rule(id)), &|_, _| None).await?;
+        let held = self.operate(&rule.unheld(), &Operation::Hold(Hold::Rule(id))).await?;
         Ok((id, held))
     }
 
@@ -104,7 +99,6 @@ impl Operations {
         filter: &QueueFilter,
         operation: &Operation,
         messages: &[(QueueId, QueueRecord)],
-        report: WriteReport<'_>,
     ) -> Result<usize, WriteError> {
         let now = self.clock.now();
         let action = match operation {
@@ -116,7 +110,7 @@ impl Operations {
             Operation::SetTransport(transport) => QueueAction::SetTransport(transport.clone()),
             Operation::SetRequireTls(require_tls) => QueueAction::SetRequireTls(*require_tls),
             Operation::Fail(reason) => {
-                QueueAction::Fail { reason: reason.clone(), reports: reports(messages, now, reason, report) }
+                QueueAction::Fail { reason: reason.clone(), reports: self.reports(messages, now).await }
             }
             Operation::Cancel => QueueAction::Cancel,
         };
@@ -137,18 +131,18 @@ impl Operations {
         self.metrics.retired.with_label_values(&[outcome]).inc_by(changed as u64);
         Ok(changed)
     }
-}
 
-fn reports(
-    messages: &[(QueueId, QueueRecord)],
-    now: mail::Timestamp,
-    reason: &str,
-    report: WriteReport<'_>,
-) -> BTreeMap<QueueId, Report> {
-    let report_about = |(id, message): &(QueueId, QueueRecord)| {
-        let mut message = message.clone();
-        message.attempts.push(Attempt::given_up(now, reason));
-        Some((*id, report(*id, &message)?))
-    };
-    messages.iter().filter_map(report_about).collect()
+    async fn reports(
+        &self,
+        messages: &[(QueueId, QueueRecord)],
+        now: Timestamp,
+    ) -> BTreeMap<QueueId, Report> {
+        let mut reports = BTreeMap::new();
+        for (id, message) in messages {
+            if let Some(report) = self.reporter.failed_by_operator(message.clone(), now).await {
+                reports.insert(*id, report);
+            }
+        }
+        reports
+    }
 }

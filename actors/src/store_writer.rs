@@ -229,7 +229,12 @@ impl StoreWriter {
     /// Does something with messages of the queue; returns how many that changed. Takes no permit: operators are few,
     /// and what they do is needed most when much waits.
     pub(crate) async fn operate(&self, operation: QueueOperation) -> Result<usize, WriteError> {
-        match self.write(Change::Operate(operation), None).await? {
+        let staged: Vec<_> = operation.reports().filter_map(|report| in_file(&report.content)).collect();
+        let result = self.write(Change::Operate(operation), None).await;
+        if let Err(WriteError::Busy | WriteError::Refused(_) | WriteError::Failed(_)) = result {
+            self.store.discard(&staged);
+        }
+        match result? {
             Applied::Operated { changed } => Ok(changed),
             other => unreachable!("an operation is answered with a number, not {other:?}"),
         }

@@ -90,20 +90,9 @@ impl Change {
                 let reports = settlements.iter().filter_map(|settlement| settlement.report.as_ref());
                 1024 * settlements.len() + reports.map(|report| content(&report.content)).sum::<usize>()
             }
-            Change::Operate(QueueOperation { ids, action, .. }) => {
-                let reports = match action {
-                    QueueAction::Fail { reports, .. } => {
-                        reports.values().map(|report| content(&report.content)).sum()
-                    }
-                    QueueAction::Hold(_)
-                    | QueueAction::Release
-                    | QueueAction::Schedule(_)
-                    | QueueAction::Postpone(_)
-                    | QueueAction::SetTransport(_)
-                    | QueueAction::SetRequireTls(_)
-                    | QueueAction::Cancel => 0,
-                };
-                1024 * ids.len() + reports
+            Change::Operate(operation) => {
+                let reports = operation.reports().map(|report| content(&report.content));
+                1024 * operation.ids.len() + reports.sum::<usize>()
             }
             Change::SettleHooks(settlements) => 1024 * settlements.len(),
             Change::Sweep(sweep) => 256 * sweep.limit,
@@ -295,6 +284,23 @@ pub struct QueueOperation {
     pub action: QueueAction,
 }
 
+impl QueueOperation {
+    /// The reports that it comes with.
+    pub fn reports(&self) -> impl Iterator<Item = &Report> {
+        let reports = match &self.action {
+            QueueAction::Fail { reports, .. } => Some(reports),
+            QueueAction::Hold(_)
+            | QueueAction::Release
+            | QueueAction::Schedule(_)
+            | QueueAction::Postpone(_)
+            | QueueAction::SetTransport(_)
+            | QueueAction::SetRequireTls(_)
+            | QueueAction::Cancel => None,
+        };
+        reports.into_iter().flat_map(BTreeMap::values)
+    }
+}
+
 /// What is done with messages of the queue. An attempt that is under way goes on; what comes of it is settled with the
 /// message as it is by then.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -307,7 +313,8 @@ pub enum QueueAction {
     Schedule(Timestamp),
     /// Try it so much later.
     Postpone(Duration),
-    /// Send it by a transport; `None`: by the routes. Whoever sends it moves it to its new destination.
+    /// Send it by a transport; `None`: by the routes. Whoever would send it now moves it to its new destination: were
+    /// it moved here while it is under way, two would send it.
     SetTransport(Option<String>),
     /// See [`crate::records::QueueRecord`].
     SetRequireTls(Option<bool>),

@@ -85,6 +85,7 @@ pub(crate) struct EmbeddedBuilder {
     directory: Vec<Change>,
     route: Route,
     trusted_proxies: Vec<Network>,
+    smtp: SocketAddr,
     dir: TempDir,
 }
 
@@ -129,6 +130,12 @@ impl EmbeddedBuilder {
         self
     }
 
+    /// Takes mail there, instead of at a port of its own on 127.0.0.1.
+    pub(crate) fn smtp(mut self, address: impl Into<SocketAddr>) -> EmbeddedBuilder {
+        self.smtp = address.into();
+        self
+    }
+
     /// Data of a server that was stopped.
     pub(crate) fn data(mut self, dir: TempDir) -> EmbeddedBuilder {
         self.dir = dir;
@@ -170,7 +177,7 @@ impl EmbeddedBuilder {
         let (store, mut writer) = server::open_store(&self.settings)?;
         writer.commit(self.directory.iter())?;
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let (http, smtp) = (TcpListener::bind(any_port)?, TcpListener::bind(any_port)?);
+        let (http, smtp) = (TcpListener::bind(any_port)?, TcpListener::bind(self.smtp)?);
         let address = http.local_addr()?;
         let router = match self.route {
             Route::ToItself => Router::relay("localhost", smtp.local_addr()?),
@@ -223,6 +230,7 @@ impl Embedded {
             directory: vec![Change::PutDomain(domain("localhost"))],
             route: Route::ToItself,
             trusted_proxies: Vec::new(),
+            smtp: (Ipv4Addr::LOCALHOST, 0).into(),
             dir: disk_directory(),
         }
     }

@@ -37,7 +37,7 @@ impl Reporter {
     }
 
     /// The report about a message that a person fails, to go with that settlement; none where its sender wants none.
-    pub async fn failed_by_operator(&self, message: QueueRecord, now: Timestamp) -> Option<Report> {
+    pub(crate) async fn failed_by_operator(&self, message: QueueRecord, now: Timestamp) -> Option<Report> {
         self.report(message, None, DsnAction::Failed, now).await
     }
 

@@ -1,10 +1,10 @@
 use super::fixture::*;
 use crate::{Gate, Operation};
-use mail::QueueId;
+use mail::{DsnNotify, QueueId};
 use std::time::Duration;
 use store::{
-    QueueFilter, Report,
-    records::{ContentRecord, Hold, HoldRuleRecord, MessageOutcome, QueueRecord},
+    QueueFilter,
+    records::{Hold, HoldRuleRecord, MessageOutcome, QueueRecord},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -12,7 +12,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 impl Fixture {
     async fn operate(&self, filter: &QueueFilter, operation: Operation) -> usize {
-        self.handles.operations.operate(filter, &operation, &|_, _| None).await.unwrap()
+        self.handles.operations.operate(filter, &operation).await.unwrap()
     }
 }
 
@@ -122,24 +122,24 @@ fn what_is_done_to_a_message_under_way_neither_loses_nor_doubles_it() {
 }
 
 #[test]
-fn failing_messages_asks_for_their_reports() {
+fn messages_that_are_failed_are_reported_to_who_wants_it() {
     run(async {
         let f = Fixture::new(Peer::default(), Receiver::default());
-        let first = send_later(&f, 2).await;
-        let report = |id: QueueId, message: &QueueRecord| {
-            let why = message.attempts.last().unwrap().result.error().to_owned();
-            let content = format!("Subject: failed\r\n\r\n{why}\r\n").into_bytes();
-            (id.0 == first).then(|| Report {
-                size: content.len() as u64,
-                content: ContentRecord::Inline(content.into()),
-                msg_from: "postmaster@us.example".parse().unwrap(),
-            })
-        };
-        let fail = Operation::Fail("given up".into());
-        assert_eq!(f.handles.operations.operate(&every(), &fail, &report).await.unwrap(), 2);
+        f.want_reports().await;
+        let mut submission = f.submission(&["friend@remote.example"; 2]);
+        submission.future_release = Some(submission.now.after(HOUR));
+        submission.recipients[1].notify = Some(DsnNotify::Never);
+        let first = f.handles.writer.accept(submission).await.unwrap().ids.start;
+        assert_eq!(f.operate(&every(), Operation::Fail("given up".into())).await, 2);
         assert_eq!(f.handles.store.read(|view| view.totals()).unwrap().mailbox_messages, 1);
         for id in [first, first + 1] {
             assert_eq!(f.retired(id).await.message.attempts[0].result.error(), "given up");
         }
+        let inbox = f.inbox();
+        assert_eq!(inbox.len(), 2);
+        assert!(
+            inbox.iter().all(|(record, report)| record.dsn && report.contains("Action: failed")),
+            "{inbox:?}"
+        );
     });
 }

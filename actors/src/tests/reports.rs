@@ -1,7 +1,8 @@
 use super::fixture::*;
-use mail::{DsnNotify, DsnReturn, QueueId, ReversePath};
+use crate::Operation;
+use mail::{DsnNotify, DsnReturn, ReversePath};
 use std::time::Duration;
-use store::{Decision, Settlement, Submission, Suppress, records::MessageOutcome};
+use store::{QueueFilter, Submission, records::MessageOutcome};
 
 /// The values of a field, in a report whose lines are short.
 fn values<'a>(report: &'a str, name: &str) -> Vec<&'a str> {
@@ -122,12 +123,8 @@ fn what_a_person_fails_is_reported_as_that() {
         f.wait(Duration::from_secs(60)).await;
         let message = f.queued(id).expect("it is tried again later");
         let first = message.attempts[0].started;
-        let now = f.clock.now();
-        let report = f.handles.reporter.failed_by_operator(message, now).await;
-        assert!(report.is_some());
-        let decision = Decision::Failed { verdict: None, suppress: Suppress::No };
-        let settlement = Settlement { id: QueueId(id), now, attempt: None, decision, report };
-        f.handles.writer.settle(vec![settlement]).await.unwrap();
+        let fail = Operation::Fail("given up".into());
+        assert_eq!(f.handles.operations.operate(&QueueFilter::default(), &fail).await.unwrap(), 1);
         let (_, report) = f.inbox().pop().unwrap();
         assert!(report.contains("The operator of the server gave it up."), "{report}");
         assert_eq!((values(&report, "Action"), values(&report, "Status")), (vec!["failed"], vec!["5.0.0"]));

@@ -113,7 +113,7 @@ struct RequireTls {
 pub(in crate::cli) struct FailArgs {
     #[command(flatten)]
     common: Common,
-    /// Why, for DSN, webhook and history
+    /// Why, for webhook and history
     #[arg(long, value_name = "TEXT", default_value = "given up by the operator", value_parser = reason)]
     reason: String,
 }
@@ -176,7 +176,7 @@ fn time(text: &str) -> Result<Timestamp, &'static str> {
     Timestamp::parse_rfc3339(text).ok_or("a time is written as 2026-11-25T10:00:00Z (RFC 3339)")
 }
 
-/// It stands in a header field of the DSN.
+/// It stands on one line in lists.
 fn reason(text: &str) -> Result<String, &'static str> {
     if text.is_empty() || text.len() > 500 || text.contains(char::is_control) {
         return Err("a reason is one line of at most 500 octets");

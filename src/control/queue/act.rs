@@ -37,7 +37,7 @@ pub(super) async fn act(
         check_transport(&app, name)?;
     }
     let filter = selection.resolve(&app.handles.store.directory())?;
-    let changed = app.handles.operations.operate(&filter, &operation, &|_, _| None).await?;
+    let changed = app.handles.operations.operate(&filter, &operation).await?;
     answer(&Changed { changed })
 }
 
