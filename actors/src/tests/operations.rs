@@ -136,7 +136,7 @@ fn messages_that_are_failed_are_reported_to_who_wants_it() {
             assert_eq!(f.retired(id).await.message.attempts[0].result.error(), "given up");
         }
         let inbox = f.inbox();
-        assert_eq!(inbox.len(), 2);
+        assert_eq!(inbox.len(), 1);
         assert!(
             inbox.iter().all(|(record, report)| record.dsn && report.contains("Action: failed")),
             "{inbox:?}"
