@@ -56,7 +56,7 @@ pub(crate) struct Attempted {
     /// What it says about the destination.
     pub(crate) health: Health,
     /// The connection, when it is of further use.
-    pub(crate) connection: Option<Connection>,
+    pub(crate) connection: Option<Box<Connection>>,
     /// Recipients that the host takes in one transaction, where that is known.
     pub(crate) recipients_max: Option<usize>,
 }
@@ -84,9 +84,13 @@ impl From<ConvertError> for NoContent {
 }
 
 /// Delivers a job, on `idle` when given.
-pub(crate) async fn attempt(deps: &Deps, destination: &str, job: Job, idle: Option<Connection>) -> Attempted {
-    let (started, count) = (deps.clock.now(), job.messages.len());
-    let obstructed = |obstacle| obstructed(started, deps.clock.now(), obstacle, count);
+pub(crate) async fn attempt(
+    deps: &Deps,
+    destination: &str,
+    job: Job,
+    idle: Option<Box<Connection>>,
+) -> Attempted {
+    let started = deps.clock.now();
     let mut chunking = true;
     if let Some(connection) = idle {
         job.placed.set();
@@ -95,9 +99,23 @@ pub(crate) async fn attempt(deps: &Deps, destination: &str, job: Job, idle: Opti
         chunking = !result.as_ref().is_ok_and(refused_chunking);
         // The host closed the connection while it was idle: that says nothing about the message.
         if chunking && !result.as_ref().is_ok_and(was_stale) {
-            return conclude(&facts, result, connection, deps.clock.now(), count);
+            return conclude(&facts, result, connection, deps.clock.now(), job.messages.len());
         }
     }
+    // Apart, since most messages go over an idle connection, and tasks that are small are moved at less cost.
+    Box::pin(connect_and_transact(deps, destination, job, started, chunking)).await
+}
+
+/// Delivers a job over a new connection to the first host that takes it.
+async fn connect_and_transact(
+    deps: &Deps,
+    destination: &str,
+    job: Job,
+    started: Timestamp,
+    chunking: bool,
+) -> Attempted {
+    let count = job.messages.len();
+    let obstructed = |obstacle| obstructed(started, deps.clock.now(), obstacle, count);
     let mut walk = match Walk::begin(deps, destination, &job).await {
         Ok(walk) => walk,
         Err(obstacle) => return obstructed(obstacle),
@@ -133,9 +151,9 @@ pub(crate) async fn attempt(deps: &Deps, destination: &str, job: Job, idle: Opti
 /// are in memory, and those within a bound.
 async fn transact(
     deps: &Deps,
-    mut connection: Connection,
+    mut connection: Box<Connection>,
     job: &Job,
-) -> (Result<TransactionResult, NoContent>, Option<Connection>) {
+) -> (Result<TransactionResult, NoContent>, Option<Box<Connection>>) {
     let (_, first) = &job.messages[0];
     let most = (deps.options.content_bytes_max / 1024).max(1);
     let kib = usize::try_from(first.size / 1024).unwrap_or(usize::MAX).clamp(1, most);
@@ -144,7 +162,7 @@ async fn transact(
     let eight_bit = first.eight_bit && (first.smtputf8 || connection.extensions().eight_bit_mime);
     let content = match content(deps, first).await {
         Ok(content) if first.eight_bit && !eight_bit => {
-            convert::for_sender(&deps.store, first, content).await.map_err(NoContent::from)
+            Box::pin(convert::for_sender(&deps.store, first, content)).await.map_err(NoContent::from)
         }
         other => other,
     };
@@ -221,7 +239,7 @@ fn recipient(message: &QueueRecord) -> Recipient {
 fn conclude(
     facts: &Facts,
     result: Result<TransactionResult, NoContent>,
-    connection: Option<Connection>,
+    connection: Option<Box<Connection>>,
     ended: Timestamp,
     count: usize,
 ) -> Attempted {

@@ -96,7 +96,7 @@ impl Connection {
         tls: &TlsClient,
         mut permit: Permit,
         metrics: &Metrics,
-    ) -> Result<Connection, OpenError> {
+    ) -> Result<Box<Connection>, OpenError> {
         let Opening { hop, ehlo_name, timeouts, policy, demand, implicit_tls, login, chunking, now } =
             opening;
         let dialed = permit.wait(dialer.timeout(), dialer.dial(&hop)).await;
@@ -109,7 +109,7 @@ impl Connection {
         metrics.connections_open.inc();
         let opened = Instant::now();
         let session = ClientSession::new(ehlo_name, timeouts);
-        let mut connection = Connection {
+        let mut connection = Box::new(Connection {
             stream,
             write_timeout: timeouts.data_block,
             session: if chunking { session } else { session.without_chunking() },
@@ -122,7 +122,7 @@ impl Connection {
             demand,
             permit,
             open: OpenGuard(metrics.clone()),
-        };
+        });
         if implicit_tls {
             connection.secure(tls, &policy.requirement, now).await?;
         }
@@ -214,7 +214,7 @@ impl Connection {
     }
 
     /// Takes leave.
-    pub(crate) async fn quit(mut self) {
+    pub(crate) async fn quit(mut self: Box<Self>) {
         self.session.quit();
         let _ = timeout(QUIT_TIMEOUT, self.run()).await;
     }

@@ -72,7 +72,7 @@ pub(crate) struct Snapshot;
 struct Transacted {
     number: u64,
     health: Health,
-    connection: Option<Connection>,
+    connection: Option<Box<Connection>>,
     /// Recipients that the host takes in one transaction, where that is known.
     recipients_max: Option<usize>,
 }
@@ -151,7 +151,8 @@ pub(crate) struct DeliveryActor {
     begun: u64,
     /// There is something under way.
     busy: Option<Busy>,
-    idle: Vec<Connection>,
+    #[expect(clippy::vec_box, reason = "they go into tasks as they are, and back")]
+    idle: Vec<Box<Connection>>,
     timer: Timer,
     /// When there will be something to read; known after a look that found nothing due.
     next_look: Option<Instant>,

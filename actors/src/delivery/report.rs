@@ -41,6 +41,11 @@ impl Reporter {
         self.report(message, None, DsnAction::Failed, now).await
     }
 
+    /// Whether a report may be due with a settlement, after the `made`th attempt of its message.
+    pub(crate) fn is_due(&self, settlement: &Settlement, made: usize) -> bool {
+        action(&settlement.decision, made, &self.schedule).is_some()
+    }
+
     /// The report that is due with a settlement, after the `made`th attempt of its message.
     pub(crate) async fn after_attempt(&self, settlement: &Settlement, made: usize) -> Option<Report> {
         let action = action(&settlement.decision, made, &self.schedule)?;

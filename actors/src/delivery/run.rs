@@ -20,7 +20,7 @@ pub(super) async fn run(
     deps: Arc<Deps>,
     destination: String,
     job: Job,
-    idle: Option<Connection>,
+    idle: Option<Box<Connection>>,
     mut slot: Slot,
 ) {
     let ids: Vec<_> = job.messages.iter().map(|(id, _)| *id).collect();
@@ -53,7 +53,9 @@ pub(super) async fn run(
     for ((&id, attempt), made) in ids.iter().zip(attempts).zip(made) {
         let Some(attempt) = attempt else { continue };
         let mut settlement = settlement(&deps, id, attempt, made + 1, now);
-        settlement.report = deps.reporter.after_attempt(&settlement, made + 1).await;
+        if deps.reporter.is_due(&settlement, made + 1) {
+            settlement.report = Box::pin(deps.reporter.after_attempt(&settlement, made + 1)).await;
+        }
         settlements.push(settlement);
     }
     settle(deps, settlements, claim).await;

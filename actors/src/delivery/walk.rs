@@ -124,7 +124,7 @@ impl<'w> Walk<'w> {
     }
 
     /// Opens a connection to the next host that can be reached; `None` when there is none left.
-    pub(crate) async fn next(&mut self) -> Option<Result<Connection, Obstacle>> {
+    pub(crate) async fn next(&mut self) -> Option<Result<Box<Connection>, Obstacle>> {
         let mut met: Option<Obstacle> = None;
         while let Some(stop) = self.ahead.pop_front() {
             let reached = match stop {
@@ -229,7 +229,7 @@ impl<'w> Walk<'w> {
         host: String,
         address: SocketAddr,
         policy: &HostPolicy,
-    ) -> Result<Connection, Obstacle> {
+    ) -> Result<Box<Connection>, Obstacle> {
         let own = policy.kind != TlsPolicyKind::Relay && self.deps.options.own_addresses.contains(&address);
         if own {
             let address = address.ip();
@@ -255,7 +255,7 @@ impl<'w> Walk<'w> {
         })
     }
 
-    async fn open(&mut self, hop: NextHop, policy: &HostPolicy) -> Result<Connection, OpenError> {
+    async fn open(&mut self, hop: NextHop, policy: &HostPolicy) -> Result<Box<Connection>, OpenError> {
         self.tries += 1;
         let permit = self.deps.lanes.permit(self.account).await;
         self.placed.set();
