@@ -13,7 +13,7 @@ pub(crate) async fn run(messages: usize, domains: usize, nameserver: SocketAddr)
     let data = dir.path().join("data");
     let queue = prepared::open(&data);
     let filling = Instant::now();
-    tokio::task::spawn_blocking(move || prepared::fill(queue, messages, domains)).await.unwrap();
+    tokio::task::spawn_blocking(move || prepared::fill(queue, messages, domains, true)).await.unwrap();
     figure("queued beforehand", messages as f64 / filling.elapsed().as_secs_f64(), "messages/s");
 
     let (_sink, address) = sink();

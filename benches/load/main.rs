@@ -7,7 +7,8 @@
 //! - `cargo bench --bench load -- uploads`: Send with large files, delivery having nowhere to go;
 //! - `cargo bench --bench load -- uploads-delivered`: the same, into the server's own Inbox.
 //!
-//! Options: `--messages 20000 --clients 64 --body 4096 --domains 1`; for the backlog `--messages 1000000 --domains
+//! Options: `--messages 20000 --clients 64 --body 4096 --domains 1`; for by-mx `--standing 1000000` messages that are
+//! queued and due in a week; for the backlog `--messages 1000000 --domains
 //! 10000`; for uploads `--clients 8 --rounds 2 --size 70`,
 //! the size of a file in MB. Load, sink and server share the machine.
 
@@ -36,6 +37,8 @@ struct Plan {
     body: usize,
     /// Recipient domains.
     domains: usize,
+    /// Messages that are queued already, and due much later.
+    standing: usize,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -65,10 +68,14 @@ async fn by_mx(plan: &Plan) {
     let (_sink, address) = sink();
     let dir = directory();
     let data = dir.path().join("data");
-    drop(prepared::open(&data));
+    let queue = prepared::open(&data);
+    let standing = plan.standing;
+    tokio::task::spawn_blocking(move || prepared::fill(queue, standing, 10_000, false)).await.unwrap();
     let nameserver = name_server(plan.domains);
+    let start = Instant::now();
     let server = Server::serve(&data, nameserver, address.port());
     server.ready().await;
+    figure("ready to accept after", start.elapsed().as_secs_f64() * 1000.0, "ms");
     deliver(&server, plan).await;
 }
 
@@ -94,13 +101,13 @@ fn name_server(domains: usize) -> SocketAddr {
 
 async fn deliver(server: &Server, plan: &Plan) {
     warm_up(server, plan).await;
-    server.settled().await;
+    server.settled(plan.standing).await;
 
     let (start, cpu) = (Instant::now(), server.cpu());
     let times = server.send(plan).await;
     let accepted = start.elapsed();
     // A message counts when its outcome is on disk.
-    server.settled().await;
+    server.settled(plan.standing).await;
     let took = start.elapsed();
     let cpu = server.cpu() - cpu;
 
@@ -126,7 +133,7 @@ async fn upload(args: &[String], server: Server) {
     let (clients, rounds) = (number(args, "clients", 8), number(args, "rounds", 2));
     uploads::run(&server, clients, rounds, number(args, "size", 70)).await;
     if server.delivers_to_itself() {
-        server.settled().await;
+        server.settled(0).await;
         figure("after its own deliveries", server.peak_memory() as f64, "MiB");
     }
 }
@@ -164,6 +171,7 @@ impl Plan {
             clients: number(args, "clients", 64),
             body: number(args, "body", 4096),
             domains: number(args, "domains", 1),
+            standing: number(args, "standing", 0),
         }
     }
 }

@@ -53,8 +53,9 @@ pub(crate) fn open(data: &Path) -> (Store, Writer) {
     (store, writer)
 }
 
-/// Queues so many messages of 4 KB, spread over so many domains.
-pub(crate) fn fill((store, mut writer): (Store, Writer), messages: usize, domains: usize) {
+/// Queues so many messages of 4 KB, spread over so many domains, due now or in a week.
+pub(crate) fn fill((store, mut writer): (Store, Writer), messages: usize, domains: usize, due_now: bool) {
+    let release = (!due_now).then(|| now().after(Duration::from_secs(7 * 24 * 3600)));
     let router = Router::new(&Settings::defaults());
     let directory = store.directory();
     let sender = Address::parse(ADDRESS).unwrap();
@@ -85,7 +86,7 @@ pub(crate) fn fill((store, mut writer): (Store, Writer), messages: usize, domain
             subject: "load".into(),
             transport: None,
             require_tls: None,
-            future_release: None,
+            future_release: release,
             envid: None,
             ret: None,
             extra: Default::default(),
