@@ -15,6 +15,8 @@ lint:
 bench:
 	cargo bench --locked --bench load -- accept
 	cargo bench --locked --bench load -- end-to-end
+	cargo bench --locked --bench load -- by-mx
+	cargo bench --locked --bench load -- backlog
 	cargo bench --locked --bench load -- uploads
 
 doc:

@@ -34,6 +34,8 @@ fn filter(level: LogLevel) -> EnvFilter {
     // The libraries' debug output is of no use to an operator, and has addresses in it.
     // And what clients send wrongly is no error of this server, however often they do.
     let clients = "actix_http::h1::dispatcher=off";
+    // Nor are answers of name servers that do not validate; what they mean for mail is said elsewhere.
+    let names = "hickory_net=error";
     let level = level.as_str();
-    EnvFilter::new(format!("warn,{clients},postrider={level},actors={level}"))
+    EnvFilter::new(format!("warn,{clients},{names},postrider={level},actors={level}"))
 }

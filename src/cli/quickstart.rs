@@ -63,7 +63,9 @@ impl QuickstartArgs {
             password_hash: password.hash(),
             addresses: self.addresses()?,
         };
-        let account = account.record(&Settings::defaults().retention, now);
+        let mut account = account.record(&Settings::defaults().retention, now);
+        // What bounces is then known again, whatever the bounce looks like.
+        account.from_id_login_addresses = only_addresses(&account.addresses);
 
         make_dir(&self.dir)?;
         write_new(&settings, 0o644, &settings_text(&hostname))?;
@@ -156,6 +158,14 @@ fn first_change(state: &DirectoryState, domain: &DomainRecord, account: &Account
         put_accounts: vec![account.clone()],
         ..DirectoryChange::default()
     }
+}
+
+fn only_addresses(patterns: &[AddressPattern]) -> Vec<Address> {
+    let address = |pattern: &AddressPattern| match pattern {
+        AddressPattern::Address(address) => Some(address.clone()),
+        AddressPattern::CatchAll(_) => None,
+    };
+    patterns.iter().filter_map(address).collect()
 }
 
 fn settings_text(hostname: &Domain) -> String {
