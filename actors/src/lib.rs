@@ -27,7 +27,7 @@ pub use delivery::{
 pub use gate::Gate;
 pub use janitor::JanitorOptions;
 pub use metrics::Metrics;
-pub use operations::{Operation, Operations};
+pub use operations::{Operation, Operations, Part, Stretch};
 pub use store_writer::{Accepted, StoreWriter, WriteError, WriterLimits};
 pub use supervisor::SupervisorSnapshot;
 pub use suppressions::Suppressions;

@@ -6,7 +6,7 @@ use mail::{HoldRuleId, QueueId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use store::{
-    Place, QueueAction, QueueFilter, QueueOperation, Report, SortBy, Store, StoreError,
+    Place, QueueAction, QueueFilter, QueueOperation, Report, Store, StoreError,
     records::{Hold, HoldRuleRecord, QueueRecord},
 };
 
@@ -38,6 +38,24 @@ pub enum Operation {
     Cancel,
 }
 
+/// Messages of the queue in the order of their ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stretch {
+    /// It begins behind this one; `None`: at the first.
+    pub after: Option<QueueId>,
+    /// It ends with this one.
+    pub last: QueueId,
+}
+
+/// What was done by a part of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Messages that changed.
+    pub changed: usize,
+    /// What is still to be done.
+    pub rest: Option<Stretch>,
+}
+
 /// What operations need.
 #[derive(Clone)]
 pub struct Operations {
@@ -55,25 +73,54 @@ impl Operations {
     /// # Errors
     /// What is done by then stays done.
     pub async fn operate(&self, filter: &QueueFilter, operation: &Operation) -> Result<usize, WriteError> {
-        let limit = if matches!(operation, Operation::Fail(_)) { BATCH_WITH_REPORTS } else { BATCH };
-        let failed = |error: StoreError| WriteError::Failed(Arc::new(error));
-        let end = self.store.read(|view| view.last_queue_id()).map_err(failed)?;
-        let mut place = Place::start(SortBy::Submitted);
-        let mut changed = 0;
+        let (mut stretch, mut changed) = (None, 0);
         loop {
-            let slice =
-                self.store.read(|view| view.queue_slice(filter, place, false, limit)).map_err(failed)?;
-            let messages: Vec<_> = slice.rows.into_iter().take_while(|(id, _)| *id <= end).collect();
-            if !messages.is_empty() {
-                changed += self.batch(filter, operation, &messages).await?;
-            }
-            match slice.next {
-                Some(next) if next < Place::Submitted(Some(end)) => place = next,
-                Some(_) | None => return Ok(changed),
+            let part = self.operate_part(filter, operation, stretch).await?;
+            changed += part.changed;
+            match part.rest {
+                Some(rest) => stretch = Some(rest),
+                None => return Ok(changed),
             }
             // A slice without a match is read at once; whoever shares the thread gets a turn.
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Does it with some of the messages in `stretch`, by default with some of all that are queued now.
+    ///
+    /// # Errors
+    /// When nothing of this part is done.
+    pub async fn operate_part(
+        &self,
+        filter: &QueueFilter,
+        operation: &Operation,
+        stretch: Option<Stretch>,
+    ) -> Result<Part, WriteError> {
+        let limit = if matches!(operation, Operation::Fail(_)) { BATCH_WITH_REPORTS } else { BATCH };
+        let failed = |error: StoreError| WriteError::Failed(Arc::new(error));
+        let (stretch, slice) = self
+            .store
+            .read(|view| {
+                let stretch = match stretch {
+                    Some(stretch) => stretch,
+                    None => Stretch { after: None, last: view.last_queue_id()? },
+                };
+                let place = Place::Submitted(stretch.after);
+                Ok((stretch, view.queue_slice(filter, place, false, limit)?))
+            })
+            .map_err(failed)?;
+        let messages: Vec<_> = slice.rows.into_iter().take_while(|(id, _)| *id <= stretch.last).collect();
+        let changed = match messages.is_empty() {
+            true => 0,
+            false => self.batch(filter, operation, &messages).await?,
+        };
+        let rest = match slice.next {
+            Some(Place::Submitted(Some(after))) if after < stretch.last => {
+                Some(Stretch { after: Some(after), ..stretch })
+            }
+            Some(_) | None => None,
+        };
+        Ok(Part { changed, rest })
     }
 
     /// Adds a hold rule and holds what it fits of the queue; returns its id and how many messages that changed.

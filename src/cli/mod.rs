@@ -12,6 +12,7 @@ mod domain;
 mod edit;
 mod output;
 mod password;
+mod progress;
 mod queue;
 mod quickstart;
 mod serve;
@@ -21,6 +22,7 @@ mod target;
 pub use access::Access;
 pub use client::Control;
 pub use output::{OutputArgs, print};
+pub use progress::Progress;
 pub use table::Table;
 pub use target::{ServerArgs, Target};
 

@@ -2,14 +2,22 @@
 
 use super::filter::TargetArgs;
 use crate::{
-    cli::{OutputArgs, ServerArgs},
-    control::queue::{ActRequest, Changed},
+    cli::{OutputArgs, Progress, ServerArgs},
+    control::queue::ActRequest,
 };
-use actors::{Clock, Operation};
+use actors::{Clock, Operation, Part};
 use clap::Args;
 use config::Period;
 use mail::Timestamp;
+use serde::Serialize;
 use store::records::Hold;
+
+/// How many messages that changed.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Changed {
+    /// Their number.
+    changed: usize,
+}
 
 /// What every one of these commands is given.
 #[derive(Args)]
@@ -26,8 +34,20 @@ impl Common {
     async fn run(self, operation: Operation) -> anyhow::Result<()> {
         let selection = self.target.selection(Clock::system().now())?;
         let control = self.server.target()?.control()?;
-        let changed: Changed = control.post("/queue/act", &ActRequest { selection, operation }).await?;
-        self.output.print(&changed, |Changed { changed }| format!("{changed} changed"))
+        let mut request = ActRequest { selection, operation, stretch: None };
+        let mut done = Changed { changed: 0 };
+        let mut progress = Progress::new();
+        loop {
+            let part: Part = control.post("/queue/act", &request).await?;
+            done.changed += part.changed;
+            request.stretch = part.rest;
+            if request.stretch.is_none() {
+                break;
+            }
+            progress.show(&format!("{} changed so far", done.changed));
+        }
+        drop(progress);
+        self.output.print(&done, |Changed { changed }| format!("{changed} changed"))
     }
 }
 

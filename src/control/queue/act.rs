@@ -9,8 +9,10 @@ use actix_web::{
     HttpResponse,
     web::{Data, Json},
 };
-use actors::Operation;
+use actors::{Operation, Part, Stretch};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// What to do with which messages.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,26 +21,34 @@ pub struct ActRequest {
     pub selection: Selection,
     /// This.
     pub operation: Operation,
+    /// Of these, those that an answer said are left; none: all that are queued now.
+    #[serde(default)]
+    pub stretch: Option<Stretch>,
 }
 
-/// How many messages that changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Changed {
-    /// Their number.
-    pub changed: usize,
-}
+/// How long one call goes on. The next one does the rest, so that a person sees how far it has come.
+const PART: Duration = Duration::from_millis(500);
 
 /// `POST /queue/act`.
 pub(super) async fn act(
     app: Data<App>,
-    Json(ActRequest { selection, operation }): Json<ActRequest>,
+    Json(ActRequest { selection, operation, stretch }): Json<ActRequest>,
 ) -> Result<HttpResponse, ControlError> {
     if let Operation::SetTransport(Some(name)) = &operation {
         check_transport(&app, name)?;
     }
     let filter = selection.resolve(&app.handles.store.directory())?;
-    let changed = app.handles.operations.operate(&filter, &operation).await?;
-    answer(&Changed { changed })
+    let end = Instant::now() + PART;
+    let mut done = Part { changed: 0, rest: stretch };
+    loop {
+        let part = app.handles.operations.operate_part(&filter, &operation, done.rest).await?;
+        done = Part { changed: done.changed + part.changed, rest: part.rest };
+        if done.rest.is_none() || Instant::now() >= end {
+            return answer(&done);
+        }
+        // A part without a match is done at once; whoever shares the thread gets a turn.
+        tokio::task::yield_now().await;
+    }
 }
 
 fn check_transport(app: &App, name: &str) -> Result<(), ControlError> {

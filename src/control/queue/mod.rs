@@ -6,7 +6,7 @@ mod hold_rules;
 mod list;
 mod shown;
 
-pub use act::{ActRequest, Changed};
+pub use act::ActRequest;
 pub use content::content;
 pub use hold_rules::{AddRuleRequest, RemoveRuleRequest, RuleAdded, hold_rules};
 pub use list::{
