@@ -6,7 +6,7 @@ use crate::{
     http,
     limiter::LoginLimiter,
     smtp_in::{self, SmtpServer},
-    tls::acme::AcmeAnswers,
+    tls::{acme::AcmeAnswers, read_authorities},
 };
 use actix_web::dev::ServerHandle;
 use actors::{
@@ -19,12 +19,10 @@ use config::{Network, Service, Settings};
 use mail::Domain;
 use prometheus::Registry;
 use rustls::ServerConfig;
-use rustls_pki_types::{CertificateDer, pem::PemObject};
 use std::{
     collections::{BTreeSet, HashSet},
     net::{SocketAddr, TcpListener},
     num::NonZero,
-    path::Path,
     sync::Arc,
     thread::available_parallelism,
 };
@@ -162,7 +160,7 @@ fn actor_options(
         Mode::Serve => Arc::new(DnsResolver::new(&settings.dns, metrics.clone())?),
     };
     let authorities =
-        delivery.trusted_ca_file.as_deref().map(read_certificates).transpose()?.unwrap_or_default();
+        delivery.trusted_ca_file.as_deref().map(read_authorities).transpose()?.unwrap_or_default();
     let policies = HttpsFetcher::new(resolver.clone(), &authorities, delivery.mta_sts_port)
         .map_err(|error| anyhow::anyhow!("MTA-STS policies cannot be fetched: {error}"))?;
     let guard = AddressGuard::new(webhooks.allow_networks.clone());
@@ -223,15 +221,6 @@ fn actor_options(
         metrics,
         threads: Threads::Own(delivery_threads()),
     })
-}
-
-/// The certificates in a PEM file.
-fn read_certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
-    let certificates = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let certificates =
-        certificates.with_context(|| format!("reading the certificates in {}", path.display()))?;
-    anyhow::ensure!(!certificates.is_empty(), "{} has no certificates in it", path.display());
-    Ok(certificates)
 }
 
 /// Half of the cores compose and sign, half deliver; both wait for the disk and the network most of the time.

@@ -1,21 +1,17 @@
 //! Asking DNS what is there.
 
-use anyhow::Context;
+use actors::dns::name_servers;
 use config::Dns;
 use hickory_resolver::{
     TokioResolver,
-    config::{NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts},
+    config::{ResolveHosts, ResolverOpts},
     net::{DnsError, NetError, runtime::TokioRuntimeProvider},
     proto::{
         op::ResponseCode,
         rr::{Name, RData, RecordType},
     },
-    system_conf,
 };
-use std::{
-    net::{IpAddr, SocketAddr},
-    time::Duration,
-};
+use std::{net::IpAddr, time::Duration};
 use tokio::time::timeout;
 
 /// For one answer of one server.
@@ -34,19 +30,13 @@ impl Lookups {
     /// # Errors
     /// When there are none.
     pub fn new(settings: &Dns) -> anyhow::Result<Lookups> {
-        let config = match settings.nameservers.as_slice() {
-            [] => {
-                let system = system_conf::read_system_conf();
-                system.context("the system's name servers are not known; set [dns] nameservers")?.0
-            }
-            servers => ResolverConfig::from_name_servers(servers.iter().map(server).collect()),
-        };
         let mut options = ResolverOpts::default();
         options.timeout = SERVER_TIMEOUT;
         options.use_hosts_file = ResolveHosts::Never;
         // What was not there may have been added in the meantime.
         options.cache_size = 0;
-        let builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        let builder =
+            TokioResolver::builder_with_config(name_servers(settings)?, TokioRuntimeProvider::default());
         Ok(Lookups(builder.with_options(options).build()?))
     }
 
@@ -78,14 +68,6 @@ impl Lookups {
         let found = [v4, v6].into_iter().flat_map(Result::unwrap_or_default);
         found.filter_map(|address| address.parse().ok()).collect()
     }
-}
-
-fn server(address: &SocketAddr) -> NameServerConfig {
-    let mut server = NameServerConfig::udp_and_tcp(address.ip());
-    for connection in &mut server.connections {
-        connection.port = address.port();
-    }
-    server
 }
 
 /// `None` for what comes along, such as a CNAME on the way.

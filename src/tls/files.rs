@@ -14,8 +14,8 @@ const FILE_MAX: u64 = 1 << 20;
 /// Names the file, and what is wrong with it.
 pub fn read_certificate(cert: &Path, key: &Path) -> anyhow::Result<CertifiedKey> {
     let in_file = |path: &Path| format!("[tls]: {}", path.display());
-    let chain = chain(&read(cert)?).with_context(|| in_file(cert))?;
-    let key_pem = read(key)?;
+    let chain = certificates("[tls]", cert)?;
+    let key_pem = read("[tls]", key)?;
     let private = PrivateKeyDer::from_pem_slice(&key_pem)
         .ok()
         .context("has no private key in PEM form")
@@ -34,17 +34,31 @@ pub fn read_certificate(cert: &Path, key: &Path) -> anyhow::Result<CertifiedKey>
     }
 }
 
-fn chain(pem: &[u8]) -> anyhow::Result<Vec<CertificateDer<'static>>> {
-    let chain: Vec<_> =
-        CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().ok().context("is not in PEM form")?;
-    ensure!(!chain.is_empty(), "has no certificate in PEM form");
-    Ok(chain)
+/// Reads the certificates of authorities that are trusted besides those of the system.
+///
+/// # Errors
+/// Names the file, and what is wrong with it.
+pub fn read_authorities(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    certificates("[delivery]", path)
 }
 
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+/// The certificates in a file that a section of the settings names; at least one.
+fn certificates(section: &str, path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let pem = read(section, path)?;
+    let in_file = || format!("{section}: {}", path.display());
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<_, _>>()
+        .ok()
+        .context("is not in PEM form")
+        .with_context(in_file)?;
+    ensure!(!certificates.is_empty(), "{}: has no certificate in PEM form", in_file());
+    Ok(certificates)
+}
+
+fn read(section: &str, path: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(FILE_MAX).read_to_end(&mut bytes));
-    read.with_context(|| format!("[tls]: {} cannot be read", path.display()))?;
+    read.with_context(|| format!("{section}: {} cannot be read", path.display()))?;
     Ok(bytes)
 }
 

@@ -3,7 +3,7 @@
 pub mod acme;
 mod files;
 
-pub use files::read_certificate;
+pub use files::{read_authorities, read_certificate};
 
 use acme::AcmeAnswers;
 use arc_swap::ArcSwapOption;

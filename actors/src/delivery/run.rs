@@ -43,7 +43,7 @@ pub(super) async fn run(
         }
         Err(error) => {
             tracing::error!(%error, message.id = %ids[0], "an attempt broke down; the message is tried again later");
-            vec![Some(failed_attempt(&deps, "internal error", false)); ids.len()]
+            vec![Some(broken_attempt(&deps)); ids.len()]
         }
     };
     drop(slot);
@@ -87,8 +87,8 @@ fn settlement(deps: &Deps, id: QueueId, attempt: Attempt, made: usize, now: Time
     Settlement { id, now, attempt: Some(attempt), decision, report: None }
 }
 
-/// An attempt that did not get as far as a host.
-fn failed_attempt(deps: &Deps, error: &str, permanent: bool) -> Attempt {
+/// An attempt of which nothing is known but that it broke down.
+fn broken_attempt(deps: &Deps) -> Attempt {
     Attempt {
         started: deps.clock.now(),
         duration_ms: 0,
@@ -97,7 +97,7 @@ fn failed_attempt(deps: &Deps, error: &str, permanent: bool) -> Attempt {
         connect_ms: 0,
         tls: None,
         policy: None,
-        result: AttemptResult::Failed { error: error.into(), permanent, enhanced: None },
+        result: AttemptResult::Failed { error: "internal error".into(), permanent: false, enhanced: None },
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Deps, Dialer,
-    attempt::{Job, Placed},
+    attempt::{Job, Placed, enhanced_code},
     connection::{Connection, OpenError, Opening},
     dial::{NextHop, Proxy},
     exchange::{NoExchange, exchanges},
@@ -392,11 +392,7 @@ impl Obstacle {
             Obstacle::Open { error, .. } => match error {
                 OpenError::Unreachable(_) => (4, 4, 1),
                 OpenError::Session(Failure::Refused { at: Phase::Auth, .. }) => (4, 7, 8),
-                OpenError::Session(failure) => {
-                    return failure
-                        .enhanced()
-                        .and_then(|code| EnhancedCode::new(code.class(), code.subject(), code.detail()));
-                }
+                OpenError::Session(failure) => return failure.enhanced().and_then(enhanced_code),
                 OpenError::Tls(_) => (4, 7, 5),
                 OpenError::NoTls => (4, 7, 10),
                 OpenError::Loop => (5, 4, 6),

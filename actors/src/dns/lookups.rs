@@ -82,10 +82,7 @@ impl DnsResolver {
     /// # Errors
     /// See [`DnsError`].
     pub fn new(settings: &config::Dns, metrics: Metrics) -> Result<DnsResolver, DnsError> {
-        let config = match settings.nameservers.as_slice() {
-            [] => system_conf::read_system_conf().map_err(DnsError::System)?.0,
-            servers => ResolverConfig::from_name_servers(servers.iter().map(server).collect()),
-        };
+        let config = name_servers(settings)?;
         let build = |validate: bool, anchors: Option<TrustAnchors>| {
             let provider = TokioRuntimeProvider::default();
             let mut builder =
@@ -344,6 +341,17 @@ fn host_name(name: &Name) -> String {
     text.make_ascii_lowercase();
     text.truncate(text.trim_end_matches('.').len());
     text
+}
+
+/// The name servers of the settings, or those of the system.
+///
+/// # Errors
+/// [`DnsError::System`].
+pub fn name_servers(settings: &config::Dns) -> Result<ResolverConfig, DnsError> {
+    match settings.nameservers.as_slice() {
+        [] => Ok(system_conf::read_system_conf().map_err(DnsError::System)?.0),
+        servers => Ok(ResolverConfig::from_name_servers(servers.iter().map(server).collect())),
+    }
 }
 
 /// A name server, asked over UDP, and over TCP where that does not suffice.

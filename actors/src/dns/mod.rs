@@ -3,7 +3,7 @@
 mod lookups;
 
 pub(crate) use lookups::server;
-pub use lookups::{DnsError, DnsResolver};
+pub use lookups::{DnsError, DnsResolver, name_servers};
 
 use config::AddressFamily;
 use futures_util::future::BoxFuture;
