@@ -10,6 +10,7 @@ mod draft;
 mod dsn;
 mod dsn_request;
 mod enhanced_code;
+pub mod feedback;
 mod fields;
 mod flag;
 mod from_id;
