@@ -9,8 +9,8 @@ use actix::{Actor, ActorContext, Addr, ArbiterHandle, AsyncContext, Context, Han
 use mail::{AccountId, BaseAddress, Domain, HoldRuleId, MsgId, QueueId, SuppressionId};
 use std::{ops::Range, sync::Arc, time::Duration};
 use store::{
-    Applied, Arrival, Change, HookSettlement, MessageAction, NewSuppression, QueueOperation, Refusal,
-    Settlement, Store, StoreError, Submission, Sweep, Writer,
+    Applied, Arrival, Arrived, Change, HookSettlement, MessageAction, NewSuppression, QueueOperation,
+    Refusal, Settlement, Store, StoreError, Submission, Sweep, Writer,
     records::{ContentRecord, HoldRuleRecord, StsPolicyRecord},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot, watch};
@@ -148,11 +148,11 @@ impl StoreWriter {
     ///
     /// # Errors
     /// [`WriteError::Busy`] when too many wait.
-    pub async fn arrive(&self, arrival: Arrival) -> Result<Vec<MsgId>, WriteError> {
+    pub async fn arrive(&self, arrival: Arrival) -> Result<Vec<Arrived>, WriteError> {
         let staged = in_file(&arrival.content).into_iter().collect();
         match self.with_staged(staged, Change::Arrive(arrival)).await? {
-            Applied::Arrived(msgs) => Ok(msgs),
-            other => unreachable!("an arrival is answered with message ids, not {other:?}"),
+            Applied::Arrived(arrived) => Ok(arrived),
+            other => unreachable!("an arrival is answered with its fate, not {other:?}"),
         }
     }
 

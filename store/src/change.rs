@@ -4,13 +4,13 @@
 use crate::{
     filter::QueueFilter,
     records::{
-        AccountRecord, Attempt, ContentRecord, DomainRecord, Hold, HoldRuleRecord, HookAttempt,
+        AccountRecord, Attempt, ContentRecord, DomainRecord, Hold, HoldRuleRecord, HookAttempt, ReturnKind,
         StsPolicyRecord, SuppressionSource,
     },
 };
 use mail::{
     AccountId, Address, BaseAddress, Domain, DsnNotify, DsnReturn, Flag, FromId, HoldRuleId, HookId, MsgId,
-    QueueId, ReversePath, SuppressionId, Timestamp, Verdict,
+    QueueId, ReversePath, SuppressionId, Timestamp, Verdict, feedback::Feedback,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
@@ -193,6 +193,10 @@ pub struct Arrival {
     pub dsn: bool,
     /// No person wrote it.
     pub automated: bool,
+    /// What it says about a message that was sent.
+    pub feedback: Option<Feedback>,
+    /// Whose FromID the return path has that it names.
+    pub returned_from_id: Option<(AccountId, FromId)>,
 }
 
 /// One recipient of an [`Arrival`].
@@ -202,8 +206,8 @@ pub struct ArrivalRecipient {
     pub account: AccountId,
     /// RCPT TO.
     pub rcpt_to: Address,
-    /// The FromID that the address carries. When the account's queue or history knows it, no incoming
-    /// webhook is made.
+    /// The FromID that the address carries. When the account's queue or history knows it, the arrival is about that
+    /// message, and no incoming webhook is made.
     pub from_id: Option<FromId>,
 }
 
@@ -427,6 +431,17 @@ pub struct Sweep {
     pub limit: usize,
 }
 
+/// What became of an arrival for one recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrived {
+    /// The message in the Inbox; none for a report that the account does not want there, or that does not fit.
+    pub msg: Option<MsgId>,
+    /// What it was for the message that it is about.
+    pub returned: Option<ReturnKind>,
+    /// It put an address on the suppression list.
+    pub suppressing: bool,
+}
+
 /// What a change brought about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Applied {
@@ -434,8 +449,8 @@ pub enum Applied {
     Accepted(QueueId),
     /// The same, but the sender's copy did not fit in the account's mailboxes and was left out.
     AcceptedWithoutCopy(QueueId),
-    /// The messages stored, in the order of the recipients.
-    Arrived(Vec<MsgId>),
+    /// What became of the message, in the order of the recipients.
+    Arrived(Vec<Arrived>),
     /// The message in its mailbox is as it was to be.
     MessageChanged,
     /// Outcomes are recorded, and so many addresses were put on suppression lists because of them.

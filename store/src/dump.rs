@@ -30,7 +30,9 @@ pub(crate) fn dump(view: &View<'_>) -> Result<String, StoreError> {
     section(&mut out, view, &tables.queue_next)?;
     section(&mut out, view, &tables.hold_rules)?;
     section(&mut out, view, &tables.from_ids)?;
+    section(&mut out, view, &tables.references)?;
     section(&mut out, view, &tables.retired)?;
+    section(&mut out, view, &tables.returns)?;
     section(&mut out, view, &tables.streaks)?;
     section(&mut out, view, &tables.events)?;
     section(&mut out, view, &tables.event_heads)?;

@@ -4,7 +4,6 @@ use crate::{
     StoreError,
     change::{Applied, Sweep},
     keys::{Expiring, ExpiryKey, Key},
-    records::MessageOutcome,
     txn::{Outcome, Txn},
 };
 use mail::Timestamp;
@@ -31,10 +30,8 @@ impl Txn<'_> {
             match key.what {
                 Expiring::RetiredMessage(id) => {
                     if let Some(retired) = self.tables.retired.get(&self.rw, &id)? {
-                        self.forget_from_id(&retired.message)?;
-                        if matches!(retired.outcome, MessageOutcome::Failed { .. }) {
-                            self.expire_streak(&retired.message, now)?;
-                        }
+                        self.forget_names(id, &retired.message)?;
+                        self.expire_streak(&retired.message, now)?;
                         self.tables.retired.delete(&mut self.rw, &id)?;
                     }
                 }

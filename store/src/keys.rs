@@ -156,6 +156,56 @@ impl Key for DueKey {
     }
 }
 
+/// A message by a name that reports call it by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ReferenceKey {
+    /// Whose message it is.
+    pub account: AccountId,
+    /// Its Message-ID without angle brackets, or its envelope id; cut to [`TEXT_MAX`] bytes.
+    pub name: String,
+    /// Which of those that are called so.
+    pub id: QueueId,
+}
+
+impl ReferenceKey {
+    pub(crate) fn new(account: AccountId, name: &str, id: QueueId) -> ReferenceKey {
+        ReferenceKey { account, name: cut(name).into(), id }
+    }
+
+    /// What the keys of all messages of that name start with.
+    pub(crate) fn prefix(account: AccountId, name: &str) -> KeyBytes {
+        [&account.0.to_be_bytes()[..], cut(name).as_bytes(), &[0]].concat()
+    }
+}
+
+impl Key for ReferenceKey {
+    fn encode(&self) -> KeyBytes {
+        let mut bytes = ReferenceKey::prefix(self.account, &self.name);
+        bytes.extend_from_slice(&self.id.0.to_be_bytes());
+        bytes
+    }
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (rest, id) = bytes.split_last_chunk()?;
+        let (account, name) = rest.strip_suffix(&[0])?.split_first_chunk()?;
+        Some(ReferenceKey {
+            account: AccountId(u32::from_be_bytes(*account)),
+            name: String::decode(name)?,
+            id: QueueId(u64::from_be_bytes(*id)),
+        })
+    }
+}
+
+/// What came back about a message, by its place in order.
+impl Key for (QueueId, u32) {
+    fn encode(&self) -> KeyBytes {
+        [&self.0.0.to_be_bytes()[..], &self.1.to_be_bytes()].concat()
+    }
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (id, place) = bytes.split_first_chunk()?;
+        Some((QueueId(u64::from_be_bytes(*id)), u32::from_be_bytes(place.try_into().ok()?)))
+    }
+}
+
 /// What retention removes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Expiring {

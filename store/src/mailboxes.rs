@@ -2,57 +2,94 @@
 
 use crate::{
     Refusal, StoreError,
-    change::{Applied, Arrival, ArrivalRecipient, MessageAction, Submission},
+    change::{Applied, Arrival, ArrivalRecipient, Arrived, MessageAction, Submission},
     keys::Key,
     records::{
         ContentRecord, IncomingHook, MailboxRecord, MessageRecord, STANDARD_MAILBOXES, StandardMailbox,
     },
+    returned::Matched,
     txn::{Outcome, Txn},
 };
 use mail::{AccountId, ContentId, Flag, MailboxId, MsgId, ReversePath};
+
+/// Where an arrival goes for one recipient.
+struct Place {
+    /// None for a report that is told by its event alone.
+    inbox: Option<MailboxId>,
+    /// It makes an incoming webhook.
+    hook: bool,
+    /// The message that it is about.
+    about: Option<Matched>,
+}
+
+impl Place {
+    /// How many records share the content.
+    fn shares(&self) -> usize {
+        usize::from(self.inbox.is_some()) + usize::from(self.hook)
+    }
+}
 
 impl Txn<'_> {
     pub(crate) fn arrive(&mut self, arrival: &Arrival) -> Outcome<Applied> {
         let mut places = Vec::with_capacity(arrival.recipients.len());
         for recipient in &arrival.recipients {
-            let Some(mailbox) = self.standard_mailbox(recipient.account, StandardMailbox::Inbox)? else {
-                return Ok(Err(Refusal::NotFound));
+            match self.place(arrival, recipient)? {
+                Ok(place) => places.push((recipient, place)),
+                Err(refusal) => return Ok(Err(refusal)),
+            }
+        }
+        let shares = places.iter().map(|(_, place)| place.shares()).sum();
+        let content = match shares {
+            0 => {
+                self.drop_unused(&arrival.content);
+                ContentId(0)
+            }
+            shares => self.put_content(&arrival.content, shares)?,
+        };
+        let mut arrived = Vec::with_capacity(places.len());
+        for (recipient, place) in places {
+            let mut stored = None;
+            if let Some(mailbox) = place.inbox {
+                let record = message_record(arrival, recipient, mailbox, content);
+                let msg = self.store_message(&record)?;
+                stored = Some(msg);
+                if place.hook {
+                    let hook = IncomingHook {
+                        msg,
+                        content,
+                        arrival: record,
+                        mailbox_name: StandardMailbox::Inbox.name().into(),
+                        rcpt_to: recipient.rcpt_to.clone(),
+                    };
+                    self.make_incoming_hook(recipient.account, hook, arrival.now)?;
+                }
+            }
+            let returned = place.about.as_ref().map(Matched::kind);
+            let noted = match place.about {
+                Some(matched) => self.note_return(matched, arrival.now)?,
+                None => None,
             };
-            // Where one is full, the client tries again, and then hears it of that recipient alone.
-            if !self.fits_quota(recipient.account, 1)? {
-                return Ok(Err(Refusal::OverQuota));
-            }
-            places.push((recipient, mailbox, self.wants_hook(recipient)?));
+            let suppressing = noted.is_some_and(|noted| noted.suppressing);
+            arrived.push(Arrived { msg: stored, returned, suppressing });
         }
-        let shares = places.iter().map(|(_, _, hook)| 1 + usize::from(*hook)).sum();
-        let content = self.put_content(&arrival.content, shares)?;
-        let mut msgs = Vec::with_capacity(places.len());
-        for (recipient, mailbox, hook) in places {
-            let record = message_record(arrival, recipient, mailbox, content);
-            let msg = self.store_message(&record)?;
-            if hook {
-                let hook = IncomingHook {
-                    msg,
-                    content,
-                    arrival: record,
-                    mailbox_name: StandardMailbox::Inbox.name().into(),
-                    rcpt_to: recipient.rcpt_to.clone(),
-                };
-                self.make_incoming_hook(recipient.account, hook, arrival.now)?;
-            }
-            msgs.push(msg);
-        }
-        Ok(Ok(Applied::Arrived(msgs)))
+        Ok(Ok(Applied::Arrived(arrived)))
     }
 
-    /// Mail to the FromID of a message that was sent is an answer to it, and makes no incoming webhook.
-    fn wants_hook(&mut self, recipient: &ArrivalRecipient) -> Result<bool, StoreError> {
-        if let Some(from_id) = &recipient.from_id
-            && self.tables.from_ids.contains(&self.rw, &(recipient.account, from_id.key().into()))?
-        {
-            return Ok(false);
+    fn place(&mut self, arrival: &Arrival, recipient: &ArrivalRecipient) -> Outcome<Place> {
+        let Some(account) = self.account(recipient.account)? else { return Ok(Err(Refusal::NotFound)) };
+        let Some(mailbox) = self.standard_mailbox(recipient.account, StandardMailbox::Inbox)? else {
+            return Ok(Err(Refusal::NotFound));
+        };
+        let about = self.match_sent(arrival, recipient)?;
+        let is_report = about.as_ref().is_some_and(Matched::is_report);
+        let fits = self.fits_quota(recipient.account, 1)?;
+        // Where one is full, the client tries again, and then hears it of that recipient alone.
+        if !fits && !is_report {
+            return Ok(Err(Refusal::OverQuota));
         }
-        Ok(self.account(recipient.account)?.is_some_and(|account| account.incoming_webhook.is_some()))
+        let wanted = !is_report || (fits && account.dsn_to_inbox);
+        let hook = about.is_none() && account.incoming_webhook.is_some();
+        Ok(Ok(Place { inbox: wanted.then_some(mailbox), hook, about }))
     }
 
     /// Stores the copy of a sent message, marked as read. False when it does not fit in the account's mailboxes.

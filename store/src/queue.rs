@@ -48,6 +48,7 @@ impl Txn<'_> {
         if let Some(from_id) = &record.from_id {
             self.tables.from_ids.put(&mut self.rw, &(record.account, from_id.key().into()), &id)?;
         }
+        self.refer(id, &record)?;
         self.log_event(record.account, &event(&record, id, EventKind::Queued, record.queued))?;
         self.index(id, &record)?;
         if record.hold.is_none() {
@@ -181,16 +182,22 @@ impl Txn<'_> {
         event: EventRecord,
     ) -> Result<(), StoreError> {
         let now = event.time;
-        self.tell(&mut record, event)?;
+        // A report can overtake the end of the session that caused it. Its news is the newer one all the same.
+        let returned = matches!(outcome, MessageOutcome::Delivered) && self.was_returned(id)?;
+        match returned {
+            true => self.tell_overtaken(&mut record, event)?,
+            false => self.tell(&mut record, event)?,
+        }
         self.tables.queue.delete(&mut self.rw, &id)?;
         self.unindex(id, &record)?;
         self.release_content(record.content)?;
         let keep =
             self.account(record.account)?.map(|account| account.keep_retired_messages).unwrap_or_default();
         let expires = now.after(keep);
-        self.note_streak(id, &record, outcome, expires, now)?;
+        let failed = matches!(outcome, MessageOutcome::Failed { .. }) || returned;
+        self.note_streak(id, &record, failed, expires, now)?;
         if keep.is_zero() {
-            return self.forget_from_id(&record);
+            return self.forget_names(id, &record);
         }
         self.tables.expiry.put(
             &mut self.rw,
@@ -201,7 +208,10 @@ impl Txn<'_> {
         self.tables.retired.put(&mut self.rw, &id, &retired)
     }
 
-    pub(crate) fn forget_from_id(&mut self, record: &QueueRecord) -> Result<(), StoreError> {
+    /// Forgets by what names a message can be found, and what came back about it.
+    pub(crate) fn forget_names(&mut self, id: QueueId, record: &QueueRecord) -> Result<(), StoreError> {
+        self.forget_references(id, record)?;
+        self.forget_returns(id)?;
         if let Some(from_id) = &record.from_id {
             self.tables.from_ids.delete(&mut self.rw, &(record.account, from_id.key().into()))?;
         }
@@ -209,12 +219,38 @@ impl Txn<'_> {
     }
 
     /// Logs an event, and makes a hook of it where the account wants one.
-    fn tell(&mut self, record: &mut QueueRecord, event: EventRecord) -> Result<(), StoreError> {
+    pub(crate) fn tell(&mut self, record: &mut QueueRecord, event: EventRecord) -> Result<(), StoreError> {
         self.log_event(record.account, &event)?;
         if let Some(hook) = self.make_outgoing_hook(record, event)? {
             record.last_hook = Some(hook);
         }
         Ok(())
+    }
+
+    /// Logs an event that a later one has overtaken: who wants only the newest is not told.
+    fn tell_overtaken(&mut self, record: &mut QueueRecord, event: EventRecord) -> Result<(), StoreError> {
+        let account = self.account(record.account)?;
+        let webhook = account.as_ref().and_then(|account| account.outgoing_webhook.as_ref());
+        match webhook.is_some_and(|webhook| webhook.every_event) {
+            true => self.tell(record, event),
+            false => self.log_event(record.account, &event),
+        }
+    }
+
+    /// A message of the queue or of history.
+    pub(crate) fn sent(&self, id: QueueId) -> Result<Option<Sent>, StoreError> {
+        if let Some(queued) = self.tables.queue.get(&self.rw, &id)? {
+            return Ok(Some(Sent::Queued(queued)));
+        }
+        Ok(self.tables.retired.get(&self.rw, &id)?.map(Sent::Retired))
+    }
+
+    /// Puts it back, without a change to what the indexes are made of.
+    pub(crate) fn put_sent(&mut self, id: QueueId, sent: &Sent) -> Result<(), StoreError> {
+        match sent {
+            Sent::Queued(record) => self.tables.queue.put(&mut self.rw, &id, record),
+            Sent::Retired(retired) => self.tables.retired.put(&mut self.rw, &id, retired),
+        }
     }
 
     /// The automatic rule: whether this failure put the address on the list.
@@ -230,7 +266,7 @@ impl Txn<'_> {
             Suppress::No => return Ok(false),
             Suppress::Now => false,
             Suppress::IfThirdInRow => {
-                if self.failures_in_row(record, now)? < 2 {
+                if self.failures_in_row(id, record, now)? < 2 {
                     return Ok(false);
                 }
                 true
@@ -296,7 +332,31 @@ pub(crate) fn due_key(record: &QueueRecord, id: QueueId) -> DueKey {
     DueKey { group: record.destination.clone(), account: record.account, at: record.next_attempt, id: id.0 }
 }
 
-fn event(record: &QueueRecord, id: QueueId, kind: EventKind, time: Timestamp) -> EventRecord {
+/// A message that was accepted, wherever it is by now.
+pub(crate) enum Sent {
+    /// On its way.
+    Queued(QueueRecord),
+    /// In history.
+    Retired(RetiredRecord),
+}
+
+impl Sent {
+    pub(crate) fn record(&self) -> &QueueRecord {
+        match self {
+            Sent::Queued(record) => record,
+            Sent::Retired(retired) => &retired.message,
+        }
+    }
+
+    pub(crate) fn record_mut(&mut self) -> &mut QueueRecord {
+        match self {
+            Sent::Queued(record) => record,
+            Sent::Retired(retired) => &mut retired.message,
+        }
+    }
+}
+
+pub(crate) fn event(record: &QueueRecord, id: QueueId, kind: EventKind, time: Timestamp) -> EventRecord {
     EventRecord {
         time,
         kind,

@@ -4,7 +4,7 @@ use crate::{
     Refusal, StoreError,
     change::{Applied, NewSuppression},
     queue::base_key,
-    records::{MessageOutcome, QueueRecord, SmtpAnswer, Streak, SuppressionRecord},
+    records::{Final, QueueRecord, SmtpAnswer, Streak, SuppressionRecord},
     txn::{Outcome, Txn},
 };
 use mail::{AccountId, BaseAddress, QueueId, SuppressionId, Timestamp, Verdict};
@@ -38,11 +38,17 @@ impl Txn<'_> {
         Ok(Ok(Applied::Unsuppressed))
     }
 
-    /// How many of the latest other retired messages to the recipient failed in a row, up to two. Only those
-    /// count that history still has.
-    pub(crate) fn failures_in_row(&self, record: &QueueRecord, now: Timestamp) -> Result<usize, StoreError> {
+    /// How many of the two latest other retired messages to the recipient of `id` failed. Only those count that history
+    /// still has.
+    pub(crate) fn failures_in_row(
+        &self,
+        id: QueueId,
+        record: &QueueRecord,
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
         let streak = self.tables.streaks.get(&self.rw, &base_key(record))?.unwrap_or_default();
-        Ok(streak.failures.iter().filter(|(_, until)| *until > now).count())
+        let others = streak.latest.iter().rev().filter(|last| last.id != id && last.until > now);
+        Ok(others.take(2).take_while(|last| last.failed).count())
     }
 
     /// Keeps the streak of the recipient true when a message retires.
@@ -50,44 +56,71 @@ impl Txn<'_> {
         &mut self,
         id: QueueId,
         record: &QueueRecord,
-        outcome: MessageOutcome,
-        expires: Timestamp,
+        failed: bool,
+        until: Timestamp,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let key = base_key(record);
-        match outcome {
-            // Coming off the list starts a new row, so there is nothing to count while it is there.
-            MessageOutcome::Failed { .. } if self.tables.suppressions.contains(&self.rw, &key)? => {
-                self.forget_streak(&key)
-            }
-            // Without history there is no row.
-            MessageOutcome::Failed { .. } if expires <= now => Ok(()),
-            MessageOutcome::Failed { .. } => {
-                let Streak { mut failures } = self.tables.streaks.get(&self.rw, &key)?.unwrap_or_default();
-                failures.retain(|(_, until)| *until > now);
-                failures.push((id, expires));
-                let surplus = failures.len().saturating_sub(2);
-                failures.drain(..surplus);
-                self.tables.streaks.put(&mut self.rw, &key, &Streak { failures })
-            }
-            MessageOutcome::Delivered | MessageOutcome::Suppressed | MessageOutcome::Canceled => {
-                self.forget_streak(&key)
-            }
+        let streak = self.tables.streaks.get(&self.rw, &key)?;
+        // Coming off the list starts a new row, so there is nothing to count while it is there.
+        if failed && self.tables.suppressions.contains(&self.rw, &key)? {
+            return self.forget_streak(&key);
+        }
+        // Without history there is no row; and most addresses have no failure to remember.
+        if until <= now || (streak.is_none() && !failed) {
+            return Ok(());
+        }
+        let mut latest = streak.unwrap_or_default().latest;
+        latest.push(Final { id, until, failed });
+        self.put_streak(&key, latest, now)
+    }
+
+    /// A report says that a message failed that had been delivered.
+    pub(crate) fn note_late_failure(
+        &mut self,
+        id: QueueId,
+        record: &QueueRecord,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let key = base_key(record);
+        if self.tables.suppressions.contains(&self.rw, &key)? {
+            return Ok(());
+        }
+        let mut latest = self.tables.streaks.get(&self.rw, &key)?.unwrap_or_default().latest;
+        match latest.iter_mut().find(|last| last.id == id) {
+            Some(last) => last.failed = true,
+            None => latest.push(Final { id, until, failed: true }),
+        }
+        // About in the order in which they retired.
+        latest.sort_by_key(|last| last.id);
+        self.put_streak(&key, latest, now)
+    }
+
+    /// Removes messages that history no longer has, when one of them is removed.
+    pub(crate) fn expire_streak(&mut self, record: &QueueRecord, now: Timestamp) -> Result<(), StoreError> {
+        let key = base_key(record);
+        let Some(streak) = self.tables.streaks.get(&self.rw, &key)? else { return Ok(()) };
+        self.put_streak(&key, streak.latest, now)
+    }
+
+    fn put_streak(
+        &mut self,
+        key: &(AccountId, String),
+        mut latest: Vec<Final>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        latest.retain(|last| last.until > now);
+        let surplus = latest.len().saturating_sub(3);
+        latest.drain(..surplus);
+        match latest.iter().any(|last| last.failed) {
+            true => self.tables.streaks.put(&mut self.rw, key, &Streak { latest }),
+            false => self.forget_streak(key),
         }
     }
 
-    /// Removes failures that history no longer has, when the message of one of them is removed.
-    pub(crate) fn expire_streak(&mut self, record: &QueueRecord, now: Timestamp) -> Result<(), StoreError> {
-        let key = base_key(record);
-        let Some(Streak { mut failures }) = self.tables.streaks.get(&self.rw, &key)? else { return Ok(()) };
-        let before = failures.len();
-        failures.retain(|(_, until)| *until > now);
-        if failures.is_empty() {
-            self.tables.streaks.delete(&mut self.rw, &key)?;
-        } else if failures.len() < before {
-            self.tables.streaks.put(&mut self.rw, &key, &Streak { failures })?;
-        }
-        Ok(())
+    pub(crate) fn forget_streak_of(&mut self, record: &QueueRecord) -> Result<(), StoreError> {
+        self.forget_streak(&base_key(record))
     }
 
     /// A look costs far less than a write, and most addresses have no streak.

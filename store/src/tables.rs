@@ -3,11 +3,11 @@
 use crate::{
     StoreError,
     due::DueIndex,
-    keys::{ExpiryKey, Key},
+    keys::{ExpiryKey, Key, ReferenceKey},
     records::{
         AccountRecord, ContentRecord, DomainRecord, EventRecord, HoldRuleRecord, HookRecord, MailboxRecord,
-        MessageRecord, QueueRecord, Recipients, RetiredHookRecord, RetiredRecord, Streak, StsPolicyRecord,
-        SuppressionRecord, UsageRecord,
+        MessageRecord, QueueRecord, Recipients, RetiredHookRecord, RetiredRecord, ReturnRecord, Streak,
+        StsPolicyRecord, SuppressionRecord, UsageRecord,
     },
 };
 use heed::{Database, Env, RoTxn, RwTxn, WithoutTls, types::Bytes};
@@ -73,7 +73,11 @@ tables! {
     hold_rules: Table<HoldRuleId, HoldRuleRecord>,
     /// FromIDs of queued and retired messages, in lower case.
     from_ids: Table<(AccountId, String), QueueId>,
+    /// Queued and retired messages by the names that reports call them by.
+    references: Table<ReferenceKey, ()>,
     retired: Table<QueueId, RetiredRecord>,
+    /// What came back about queued and retired messages.
+    returns: Table<(QueueId, u32), ReturnRecord>,
     /// The latest failures in a row, by base address.
     streaks: Table<(AccountId, String), Streak>,
     events: Table<(AccountId, EventSeq), EventRecord>,

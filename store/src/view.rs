@@ -6,7 +6,7 @@ use crate::{
     keys::Key,
     records::{
         ContentRecord, EventRecord, HookRecord, MailboxRecord, MessageRecord, QueueRecord, RetiredHookRecord,
-        RetiredRecord, SuppressionRecord,
+        RetiredRecord, ReturnRecord, SuppressionRecord,
     },
     tables::Tables,
     txn::Counters,
@@ -66,6 +66,12 @@ impl View<'_> {
     /// A message that left the queue.
     pub fn retired_message(&self, id: QueueId) -> Result<Option<RetiredRecord>, StoreError> {
         self.tables.retired.get(&self.txn, &id)
+    }
+
+    /// What came back about a message, oldest first.
+    pub fn returns(&self, id: QueueId) -> Result<Vec<ReturnRecord>, StoreError> {
+        let returns = self.tables.returns.within(&self.txn, &id.0.to_be_bytes(), None, usize::MAX)?;
+        Ok(returns.into_iter().map(|(_, returned)| returned).collect())
     }
 
     /// The queued or retired message with that FromID.

@@ -434,6 +434,8 @@ impl Fixture {
             remote_ip: None,
             dsn: false,
             automated: false,
+            feedback: None,
+            returned_from_id: None,
         };
         self.handles.writer.arrive(arrival).await.unwrap();
     }

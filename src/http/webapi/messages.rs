@@ -305,8 +305,10 @@ mod tests {
             remote_ip: Some([192, 0, 2, 9].into()),
             dsn: false,
             automated: false,
+            feedback: None,
+            returned_from_id: None,
         };
-        server.app.handles.writer.arrive(arrival).await.unwrap()[0].0
+        server.app.handles.writer.arrive(arrival).await.unwrap()[0].msg.unwrap().0
     }
 
     #[actix_web::test]

@@ -6,6 +6,7 @@ mod hold_rule;
 mod hook;
 mod mailbox;
 mod message;
+mod returned;
 mod sts_policy;
 mod suppression;
 mod usage;
@@ -23,6 +24,7 @@ pub use message::{
     Attempt, AttemptResult, Hold, MessageOutcome, QueueRecord, RetiredRecord, SmtpAnswer, TlsFacts,
     TlsPolicyKind, TlsVerified,
 };
+pub use returned::{ReturnKind, ReturnRecord};
 pub use sts_policy::{StsMode, StsPolicyRecord};
-pub use suppression::{Streak, SuppressionRecord, SuppressionSource};
+pub use suppression::{Final, Streak, SuppressionRecord, SuppressionSource};
 pub use usage::{Recipients, UsageRecord};

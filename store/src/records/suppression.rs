@@ -33,9 +33,20 @@ pub enum SuppressionSource {
     Complaint(QueueId),
 }
 
-/// The latest failures in a row to one base address, for the rule of three.
+/// The latest retired messages to one base address of which one failed, for the rule of three.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Streak {
-    /// Oldest first, at most two: the message and when its history ends.
-    pub failures: Vec<(QueueId, Timestamp)>,
+    /// Oldest first, at most three.
+    pub latest: Vec<Final>,
+}
+
+/// How a message to a base address ended.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Final {
+    /// The message.
+    pub id: QueueId,
+    /// When its history ends.
+    pub until: Timestamp,
+    /// It failed, in a session or by a report.
+    pub failed: bool,
 }

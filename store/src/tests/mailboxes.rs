@@ -6,7 +6,7 @@ use mail::{Flag, MsgId};
 impl Fixture {
     fn arrived(&mut self) -> MsgId {
         match self.apply(Change::Arrive(arrival(None))) {
-            Applied::Arrived(ids) => ids[0],
+            Applied::Arrived(arrived) => arrived[0].msg.unwrap(),
             other => panic!("{other:?}"),
         }
     }

@@ -1,0 +1,301 @@
+//! What comes back about messages that were sent.
+
+use super::*;
+use mail::feedback::{
+    Complaint, Feedback, OriginalMessage, RecipientStatus, StatusAction, StatusNotification,
+};
+
+const FRIEND: &str = "friend@remote.example";
+
+fn status(recipient: &str, action: StatusAction, code: u16, text: &str) -> RecipientStatus {
+    let enhanced = text.split_once(' ').and_then(|(enhanced, _)| enhanced.parse().ok());
+    RecipientStatus {
+        names: vec![address(recipient)],
+        action,
+        code,
+        enhanced,
+        text: text.into(),
+        verdict: Verdict::of(code, enhanced, text),
+    }
+}
+
+fn dsn(blocks: &[RecipientStatus]) -> Feedback {
+    Feedback::Status(StatusNotification { recipients: blocks.to_vec(), ..StatusNotification::default() })
+}
+
+fn failed(recipient: &str) -> Feedback {
+    dsn(&[status(recipient, StatusAction::Failed, 550, "5.1.1 no such user")])
+}
+
+fn from_id(seed: u8) -> FromId {
+    FromId::new(NOW, [seed; 12])
+}
+
+impl Fixture {
+    fn send(&mut self, seed: u8) -> QueueId {
+        let mut sent = submission(&[FRIEND], b"x");
+        sent.recipients[0].from_id = Some(from_id(seed));
+        let Applied::Accepted(id) = self.apply(Change::Accept(sent)) else { panic!() };
+        id
+    }
+
+    fn delivered(&mut self, seed: u8) -> QueueId {
+        let id = self.send(seed);
+        self.settle(id.0, Some(delivered()), Decision::Delivered);
+        id
+    }
+
+    fn comes(&mut self, change: impl FnOnce(&mut Arrival)) -> Arrived {
+        let mut arrival = arrival(None);
+        change(&mut arrival);
+        match self.apply(Change::Arrive(arrival)) {
+            Applied::Arrived(arrived) => arrived[0],
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn comes_to(&mut self, seed: u8, feedback: Option<Feedback>) -> Arrived {
+        self.comes(|arrival| {
+            arrival.recipients[0].from_id = Some(from_id(seed));
+            arrival.feedback = feedback;
+        })
+    }
+
+    fn latest(&self) -> EventRecord {
+        let events = self.store.read(|view| view.events(ACCOUNT, EventSeq(0), 100)).unwrap();
+        events.last().unwrap().1.clone()
+    }
+
+    fn hooks(&self, which: &str) -> Vec<EventKind> {
+        let url = format!("http://hooks.example/{which}");
+        self.store
+            .read(|view| {
+                let ids = view.due_hooks(&url, NOW, 100, |_| false)?;
+                ids.into_iter().map(|id| Ok(view.hook(id)?.unwrap().subject)).collect::<Result<Vec<_>, _>>()
+            })
+            .unwrap()
+            .into_iter()
+            .map(|subject| match subject {
+                HookSubject::Outgoing(outgoing) => outgoing.event.kind,
+                HookSubject::Incoming(_) => EventKind::Queued,
+            })
+            .collect()
+    }
+
+    fn suppressed(&self) -> Option<SuppressionRecord> {
+        self.store.read(|view| view.suppression(ACCOUNT, &address(FRIEND))).unwrap()
+    }
+}
+
+#[test]
+fn a_report_is_an_event_a_hook_and_a_line_in_the_history() {
+    for (action, kind) in [
+        (StatusAction::Delivered, EventKind::Delivered),
+        (StatusAction::Relayed, EventKind::Relayed),
+        (StatusAction::Expanded, EventKind::Expanded),
+        (StatusAction::Delayed, EventKind::Delayed),
+        (StatusAction::Failed, EventKind::Failed),
+    ] {
+        let mut f = Fixture::new();
+        let id = f.delivered(1);
+        let arrived = f.comes_to(1, Some(dsn(&[status(FRIEND, action, 452, "4.2.2 full")])));
+        assert_eq!(arrived.returned, Some(ReturnKind::Status(action)));
+        let event = f.latest();
+        assert_eq!((event.kind, event.queue_id, event.code, event.dsn), (kind, id, 452, true));
+        assert_eq!((event.enhanced, &*event.error), ("4.2.2".parse().ok(), "4.2.2 full"));
+        assert_eq!(f.hooks("out"), [kind], "it takes the place of the one before");
+        assert_eq!(f.hooks("in"), []);
+        let lines = f.store.read(|view| view.returns(id)).unwrap();
+        assert_eq!((lines.len(), lines[0].kind), (1, ReturnKind::Status(action)));
+        assert!(f.store.read(|view| view.retired_message(id)).unwrap().is_some(), "it stays in its place");
+    }
+}
+
+#[test]
+fn a_report_of_a_failure_suppresses_like_an_answer() {
+    let mut f = Fixture::new();
+    let id = f.delivered(1);
+    assert!(f.comes_to(1, Some(failed("Friend+tag@remote.example"))).suppressing);
+    let entry = f.suppressed().unwrap();
+    assert_eq!(entry.source, SuppressionSource::Dsn(id));
+    assert!(
+        entry.reason.starts_with("550 5.1.1 5.1.1 no such user (mailbox, permanent)"),
+        "{}",
+        entry.reason
+    );
+    assert!(f.latest().suppressing);
+}
+
+#[test]
+fn reports_of_three_messages_in_a_row_suppress() {
+    let full = || Some(dsn(&[status(FRIEND, StatusAction::Failed, 552, "5.2.2 over quota")]));
+    let mut f = Fixture::new();
+    for (seed, fails, suppressing) in [
+        (1, true, false),
+        (2, true, false),
+        (3, false, false),
+        (4, true, false),
+        (5, true, false),
+        (6, true, true),
+    ] {
+        f.delivered(seed);
+        let arrived = if fails { f.comes_to(seed, full()).suppressing } else { false };
+        assert_eq!(arrived, suppressing, "message {seed}");
+    }
+    assert!(f.suppressed().unwrap().reason.contains("third failure in a row"));
+}
+
+#[test]
+fn a_report_that_overtakes_the_end_of_the_session_stays_the_news() {
+    let mut f = Fixture::new();
+    let id = f.send(1);
+    let full = dsn(&[status(FRIEND, StatusAction::Failed, 552, "5.2.2 over quota")]);
+    f.comes_to(1, Some(full));
+    assert!(f.store.read(|view| view.message(id)).unwrap().is_some(), "it is still queued");
+    f.settle(id.0, Some(delivered()), Decision::Delivered);
+    assert_eq!(f.hooks("out"), [EventKind::Failed]);
+    use EventKind::*;
+    assert_eq!(f.events(), [Queued, Failed, Attempted, Delivered], "the log has all");
+    let streak = |view: &View<'_>| {
+        let key = (ACCOUNT, FRIEND.to_owned());
+        view.tables.streaks.get(&view.txn, &key)
+    };
+    assert!(f.store.read(streak).unwrap().unwrap().latest[0].failed);
+}
+
+#[test]
+fn a_complaint_suppresses_at_once() {
+    let mut f = Fixture::new();
+    let id = f.delivered(1);
+    let arrived = f.comes_to(1, Some(Feedback::Complaint(Complaint::default())));
+    assert_eq!((arrived.returned, arrived.suppressing), (Some(ReturnKind::Complaint), true));
+    let event = f.latest();
+    assert_eq!((event.kind, event.suppressing, event.code), (EventKind::Failed, true, 0));
+    assert!(event.error.contains("complaint"));
+    assert_eq!(f.suppressed().unwrap().source, SuppressionSource::Complaint(id));
+}
+
+#[test]
+fn anything_else_that_comes_to_a_from_id_is_unrecognized() {
+    for feedback in [None, Some(failed("somebody-else@remote.example"))] {
+        let mut f = Fixture::new();
+        f.delivered(1);
+        let arrived = f.comes_to(1, feedback);
+        assert_eq!((arrived.returned, arrived.suppressing), (Some(ReturnKind::Unrecognized), false));
+        assert!(arrived.msg.is_some(), "a person may want to read it");
+        assert_eq!(f.latest().kind, EventKind::Unrecognized);
+        assert_eq!((f.hooks("in"), f.suppressed()), (vec![], None));
+    }
+}
+
+#[test]
+fn reports_without_a_from_id_are_matched_by_name_and_recipient() {
+    let named = |message_id: Option<&str>, recipients: &[&str]| OriginalMessage {
+        message_id: message_id.map(str::to_owned),
+        return_path: None,
+        recipients: recipients.iter().map(|text| address(text)).collect(),
+    };
+    let status = |envelope_id: Option<&str>, message_id, recipient| {
+        let blocks = vec![status(recipient, StatusAction::Failed, 550, "5.1.1 no")];
+        let envelope_id = envelope_id.map(str::to_owned);
+        let original = named(message_id, &[]);
+        Feedback::Status(StatusNotification { envelope_id, recipients: blocks, original })
+    };
+    let complaint = |message_id, recipients: &[&str], to: &[&str]| {
+        let recipients = recipients.iter().map(|text| address(text)).collect();
+        Feedback::Complaint(Complaint { recipients, original: named(message_id, to) })
+    };
+    let known = submission(&[FRIEND], b"x").message_id;
+    let bare = known.trim_matches(['<', '>']).to_owned();
+    let id = Some(known.as_str());
+    for (feedback, expected) in [
+        (status(Some(&bare), None, FRIEND), true),
+        (status(Some("my-envelope"), None, FRIEND), true),
+        (status(Some("unknown"), id, FRIEND), true),
+        (status(None, id, "FRIEND@Remote.example"), true),
+        (status(None, id, "stranger@remote.example"), false),
+        (status(Some("unknown"), Some("<unknown@example.com>"), FRIEND), false),
+        (status(None, None, FRIEND), false),
+        (complaint(id, &[FRIEND], &[]), true),
+        (complaint(id, &[], &[FRIEND]), true),
+        (complaint(id, &[], &["other@remote.example", FRIEND]), false),
+        (complaint(id, &["stranger@remote.example"], &[FRIEND]), false),
+        (complaint(id, &[], &[]), false),
+    ] {
+        let mut f = Fixture::new();
+        let mut sent = submission(&["other@remote.example", FRIEND], b"x");
+        sent.envid = Some("my-envelope".into());
+        let Applied::Accepted(QueueId(first)) = f.apply(Change::Accept(sent)) else { panic!() };
+        let arrived = f.comes(|arrival| arrival.feedback = Some(feedback.clone()));
+        assert_eq!(arrived.returned.is_some(), expected, "{feedback:?}");
+        assert_eq!(f.suppressed().is_some(), expected, "{feedback:?}");
+        // What fits nothing changes nothing, and is mail like other mail.
+        assert_eq!(f.hooks("in").is_empty(), expected, "{feedback:?}");
+        if expected {
+            assert_eq!(f.latest().queue_id, QueueId(first + 1));
+        }
+    }
+}
+
+#[test]
+fn the_return_path_that_a_report_names_finds_the_message_of_any_account() {
+    let mut f = Fixture::new();
+    f.apply(Change::PutAccount(AccountRecord {
+        name: "desk".into(),
+        addresses: vec![AddressPattern::Address(address("desk@example.com"))],
+        ..account()
+    }));
+    f.delivered(1);
+    let arrived = f.comes(|arrival| {
+        arrival.recipients[0].account = AccountId(2);
+        arrival.recipients[0].rcpt_to = address("desk@example.com");
+        arrival.feedback = Some(Feedback::Complaint(Complaint::default()));
+        arrival.returned_from_id = Some((ACCOUNT, from_id(1)));
+    });
+    assert!(arrived.suppressing && f.suppressed().is_some());
+}
+
+#[test]
+fn reports_stay_out_of_an_inbox_that_does_not_want_them_and_of_a_full_one() {
+    let keep = |dsn_to_inbox, mailbox_quota| AccountRecord { dsn_to_inbox, mailbox_quota, ..account() };
+    for (account, stored) in
+        [(keep(true, None), true), (keep(false, None), false), (keep(true, Some(0)), false)]
+    {
+        let mut f = Fixture::with(options(), account);
+        f.delivered(1);
+        let staged = f.store.stage([9; 16], vec![b'x'; 5000].into()).unwrap();
+        let arrived = f.comes(|arrival| {
+            arrival.recipients[0].from_id = Some(from_id(1));
+            arrival.feedback = Some(failed(FRIEND));
+            arrival.size = staged.size();
+            arrival.content = staged;
+        });
+        assert_eq!((arrived.msg.is_some(), arrived.suppressing), (stored, true));
+        let files = std::fs::read_dir(f.dir.path().join("content")).unwrap().count();
+        assert_eq!(files, usize::from(stored));
+    }
+}
+
+#[test]
+fn what_comes_back_goes_with_the_history_and_is_bounded() {
+    let mut f = Fixture::new();
+    let id = f.delivered(1);
+    for _ in 0..120 {
+        f.comes_to(1, None);
+    }
+    assert_eq!(f.store.read(|view| view.returns(id)).unwrap().len(), 100);
+    let unrecognized = f.events().into_iter().filter(|kind| *kind == EventKind::Unrecognized).count();
+    assert!(unrecognized <= 100);
+    let later = NOW.after(KEEP).after(Duration::from_secs(1));
+    f.apply(Change::Sweep(Sweep { now: later, events_before: later, limit: 1000 }));
+    f.store
+        .read(|view| {
+            assert_eq!(view.returns(id)?, []);
+            let left = view.tables.references.from(&view.txn, std::ops::Bound::Unbounded, 9)?;
+            assert_eq!(left, []);
+            Ok(())
+        })
+        .unwrap();
+    let arrived = f.comes_to(1, Some(failed(FRIEND)));
+    assert_eq!((arrived.returned, f.suppressed()), (None, None), "nobody knows it any more");
+}
