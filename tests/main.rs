@@ -39,6 +39,7 @@ mod quickstart;
 mod reading;
 mod reports;
 mod restart;
+mod returns;
 mod routing;
 mod send_errors;
 mod send_files;

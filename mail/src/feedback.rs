@@ -1,7 +1,14 @@
 //! What comes back about messages that were sent: delivery status notifications (RFC 3464, RFC 6533), the bounces of
 //! programs that have a format of their own, and complaints (RFC 5965).
 
-use crate::{Address, EnhancedCode, Verdict};
+mod address;
+mod status;
+
+use crate::{
+    Address, EnhancedCode, Verdict,
+    fields::{fields, split},
+    read::entity::Entity,
+};
 use serde::{Deserialize, Serialize};
 
 /// What a message says about one that was sent.
@@ -85,3 +92,92 @@ pub struct OriginalMessage {
     /// The recipients in its `To` and `Cc`, for complaints that do not say whose they are; at most 100.
     pub recipients: Vec<Address>,
 }
+
+/// Octets of one field's value that are looked at.
+const FIELD_MAX: usize = 4 * 1024;
+/// Octets of the machine-readable part that are looked at.
+const PART_MAX: usize = 1024 * 1024;
+/// Addresses that are taken of a list.
+const ADDRESSES_MAX: usize = 100;
+/// Octets of a Message-ID: those of a line (RFC 5322, 2.1.1).
+const MESSAGE_ID_MAX: usize = 998;
+
+/// What a message says about one that was sent; `None` when it says nothing of the kind. Its work is in proportion to
+/// the size of the message.
+pub fn read(raw: &[u8]) -> Option<Feedback> {
+    let root = Entity::parse(raw, "text/plain");
+    if root.content_type != "multipart/report" {
+        return None;
+    }
+    let parts: Vec<_> =
+        root.raw_parts().take(PARTS_MAX).map(|raw| Entity::parse(raw, "text/plain")).collect();
+    let of_type = |types: &[&str]| parts.iter().find(|part| types.contains(&&*part.content_type));
+    let original =
+        of_type(&["message/rfc822", "text/rfc822-headers", "message/global", "message/global-headers"]);
+    let original = original.map(|part| original_message(&part.decoded())).unwrap_or_default();
+    if let Some(status) = of_type(&["message/delivery-status", "message/global-delivery-status"]) {
+        let decoded = status.decoded();
+        return status::read(&decoded[..decoded.len().min(PART_MAX)], original).map(Feedback::Status);
+    }
+    let report = of_type(&["message/feedback-report"])?.decoded();
+    complaint(&report[..report.len().min(PART_MAX)], original).map(Feedback::Complaint)
+}
+
+/// Parts of a report that are looked at.
+const PARTS_MAX: usize = 10;
+
+fn complaint(report: &[u8], mut original: OriginalMessage) -> Option<Complaint> {
+    let values = |name: &'static str| {
+        fields(report).filter(move |field| field.is(name)).map(|field| text(field.value)).take(ADDRESSES_MAX)
+    };
+    if !values("Feedback-Type").next()?.eq_ignore_ascii_case("abuse") {
+        return None;
+    }
+    let return_path = values("Original-Mail-From").find_map(|value| address::plain(&value));
+    original.return_path = return_path.or(original.return_path);
+    let recipients = values("Original-Rcpt-To").filter_map(|value| address::plain(&value)).collect();
+    Some(Complaint { recipients, original })
+}
+
+/// What the returned header section, or message, tells.
+fn original_message(returned: &[u8]) -> OriginalMessage {
+    let (header, _) = split(returned);
+    let value = |name: &str| fields(header).find(|field| field.is(name)).map(|field| text(field.value));
+    let message = crate::read::read_header(&header[..header.len().min(PART_MAX)]);
+    let recipients = message.to.iter().chain(&message.cc).take(ADDRESSES_MAX);
+    OriginalMessage {
+        message_id: Some(message.message_id).filter(|id| !id.is_empty() && id.len() <= MESSAGE_ID_MAX),
+        return_path: value("Return-Path").and_then(|path| address::plain(&path)),
+        recipients: recipients.filter_map(|to| Address::parse(&to.address).ok()).collect(),
+    }
+}
+
+/// The blocks of fields of a report part, which empty lines divide.
+fn blocks(part: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = part;
+    std::iter::from_fn(move || {
+        while let Some(after) = rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n")) {
+            rest = after;
+        }
+        if rest.is_empty() {
+            return None;
+        }
+        let (block, after) = split(rest);
+        rest = after;
+        Some(block)
+    })
+}
+
+/// A value as text on one line, with single blanks.
+fn text(value: &[u8]) -> String {
+    let value = String::from_utf8_lossy(&value[..value.len().min(FIELD_MAX)]);
+    value.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn cut(mut text: String, max: usize) -> String {
+    text.truncate(text.floor_char_boundary(max));
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -172,7 +172,7 @@ pub fn headers_end(raw: &[u8]) -> usize {
     split(raw).0.len()
 }
 
-fn read_header(header: &[u8]) -> Message {
+pub(crate) fn read_header(header: &[u8]) -> Message {
     Message {
         from: addresses(header, "From"),
         to: addresses(header, "To"),

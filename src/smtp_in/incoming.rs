@@ -9,7 +9,7 @@ use super::{
 use crate::app::{App, LOCAL_ACCOUNT, Mode};
 use actors::WriteError;
 use bytes::Bytes;
-use mail::{AccountId, Address, FromId, Localpart, ReversePath};
+use mail::{AccountId, Address, FromId, Localpart, ReversePath, feedback::Feedback};
 use smtp::{MailCommand, Peer, RcptCommand, Reply};
 use std::{fmt::Write as _, net::IpAddr, sync::Arc};
 use store::{Arrival, ArrivalRecipient, Directory, DirectoryAccount, Refusal, StoreError};
@@ -99,13 +99,17 @@ impl Incoming {
                 rider(&directory)
             }
         };
-        let account = match account.and_then(|account| with_room(&self.app, account)) {
+        let from_id = separator.and_then(|separator| FromId::parse(rcpt_to.split_at_separator(separator).1?));
+        let account = account.and_then(|account| match &from_id {
+            // A report finds its message even where no mailbox has room for it.
+            Some(from_id) if was_sent(&self.app, account.id, from_id) => Ok(account.id),
+            _ => with_room(&self.app, account),
+        });
+        let account = match account {
             Ok(account) => account,
             Err(answer) => return answer,
         };
         if envelope.recipients.iter().all(|other| other.rcpt_to != rcpt_to) {
-            let from_id =
-                separator.and_then(|separator| FromId::parse(rcpt_to.split_at_separator(separator).1?));
             envelope.recipients.push(ArrivalRecipient { account, rcpt_to, from_id });
         }
         say(250, 1, 5, "Recipient OK")
@@ -173,9 +177,22 @@ impl Incoming {
             remote_ip: Some(self.remote),
             dsn: prepared.dsn,
             automated: prepared.automated,
+            returned_from_id: self.returned_from_id(prepared.feedback.as_ref()),
+            feedback: prepared.feedback,
         };
-        handles.writer.arrive(arrival).await.map_err(|error| not_written(&error))?;
+        let is_report = arrival.feedback.is_some();
+        let arrived = handles.writer.arrive(arrival).await.map_err(|error| not_written(&error))?;
+        self.metrics.count_arrived(&arrived, is_report);
         Ok(())
+    }
+
+    /// The FromID in the return path that a report names, and whose it is.
+    fn returned_from_id(&self, feedback: Option<&Feedback>) -> Option<(AccountId, FromId)> {
+        let return_path = feedback?.original().return_path.as_ref()?;
+        let directory = self.app.handles.store.directory();
+        let separator = separator(&directory, return_path)?;
+        let from_id = FromId::parse(return_path.split_at_separator(separator).1?)?;
+        Some((directory.owner(return_path)?.id, from_id))
     }
 
     async fn prepare(
@@ -271,6 +288,11 @@ fn rider(directory: &Directory) -> Result<&DirectoryAccount, Answer> {
         Some(account) => Ok(account),
         None => Err(say(451, 3, 0, "The account rider is missing")),
     }
+}
+
+/// Whether a message with that FromID is in the queue or in history.
+fn was_sent(app: &App, account: AccountId, from_id: &FromId) -> bool {
+    app.handles.store.read(|view| view.by_from_id(account, from_id)).is_ok_and(|found| found.is_some())
 }
 
 /// The account, unless its mailboxes are full.

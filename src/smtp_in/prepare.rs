@@ -2,7 +2,7 @@
 //! ones, so these belong on a thread that may block.
 
 use bytes::Bytes;
-use mail::Address;
+use mail::{Address, feedback::Feedback};
 use store::{Store, StoreError, records::ContentRecord};
 
 /// The most `Received` fields a message comes with; with more it runs in a circle (RFC 5321 section 6.3).
@@ -21,6 +21,8 @@ pub(super) struct Prepared {
     pub(super) dsn: bool,
     /// No person wrote it.
     pub(super) automated: bool,
+    /// What it says about a message that was sent.
+    pub(super) feedback: Option<Feedback>,
 }
 
 /// Why a message is not ready.
@@ -45,7 +47,9 @@ pub(super) fn prepare(
         return Err(Unready::Loop);
     }
     let read = mail::read::read(&received);
+    let feedback = mail::feedback::read(&received);
     Ok(Prepared {
+        feedback,
         size: (trace.len() + received.len()) as u64,
         content: store.stage_behind(name, trace.as_bytes(), received).map_err(Unready::Store)?,
         msg_from: read.message.from.first().and_then(|from| Address::parse(&from.address).ok()),

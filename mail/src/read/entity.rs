@@ -68,7 +68,7 @@ impl<'a> Entity<'a> {
     }
 
     /// The parts of a multipart, not decoded; none of anything else.
-    pub(super) fn raw_parts(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    pub(crate) fn raw_parts(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let body = self.body;
         self.part_ranges().map(move |range| &body[range])
     }

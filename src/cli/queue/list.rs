@@ -109,7 +109,7 @@ impl ShowArgs {
         self.output.print(&shown, |shown| {
             let mut lines = message_lines(shown);
             lines.push(("waits for", gate_in_full(shown, now)));
-            in_full(&lines, &shown.results)
+            in_full(&lines, shown)
         })
     }
 }

@@ -122,7 +122,7 @@ impl ShowArgs {
             lines.push(("outcome", outcome(shown)));
             lines.push(("retired", local(shown.retired)));
             lines.push(("kept until", local(shown.expires)));
-            in_full(&lines, &shown.message.results)
+            in_full(&lines, &shown.message)
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Messages in words: times of this place, sizes, attempts.
 
-use crate::control::queue::{ShownAttempt, ShownMessage, ShownRule};
+use crate::control::queue::{ShownAttempt, ShownMessage, ShownReturn, ShownRule};
 use jiff::tz::TimeZone;
 use mail::Timestamp;
 use std::{fmt::Write, time::Duration};
@@ -91,16 +91,35 @@ pub(super) fn message_lines(message: &ShownMessage) -> Vec<(&'static str, String
 }
 
 /// Lines with names of one width, then the attempts.
-pub(super) fn in_full(lines: &[(&'static str, String)], attempts: &[ShownAttempt]) -> String {
+pub(super) fn in_full(lines: &[(&'static str, String)], message: &ShownMessage) -> String {
     let mut text = String::new();
     for (name, value) in lines {
         let _ = writeln!(text, "{name:<13} {}", harmless(value));
     }
-    for (number, attempt) in (1..).zip(attempts) {
+    for (number, attempt) in (1..).zip(&message.results) {
         let _ = writeln!(text, "\nattempt {number}     {}", harmless(&attempt_line(attempt)));
         let _ = writeln!(text, "              {}", harmless(&attempt_result(attempt)));
     }
+    for returned in &message.returns {
+        let _ = writeln!(text, "\ncame back     {}", harmless(&return_line(returned)));
+    }
     text
+}
+
+fn return_line(returned: &ShownReturn) -> String {
+    let mut line = format!("{}, {}", local(returned.received), returned.event);
+    if returned.code > 0 {
+        let _ = write!(line, ", {}", returned.code);
+    }
+    for part in [&returned.enhanced_code, &returned.text] {
+        if !part.is_empty() {
+            let _ = write!(line, " {part}");
+        }
+    }
+    if returned.suppressing {
+        line.push_str("; the recipient was put on the suppression list");
+    }
+    line
 }
 
 fn attempt_line(attempt: &ShownAttempt) -> String {

@@ -108,6 +108,7 @@ mod tests {
             eight_bit: false,
             smtputf8: false,
             results: Vec::new(),
+            returns: Vec::new(),
             waits_for: Some(gate),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{
     Selection,
-    shown::{Context, ShownMessage, ShownRetired},
+    shown::{Context, ShownMessage, ShownRetired, ShownReturn},
 };
 use crate::{
     app::App,
@@ -143,13 +143,15 @@ pub fn message(
     snapshot: Option<&SupervisorSnapshot>,
     id: QueueId,
 ) -> Result<ShownMessage, ControlError> {
-    let (record, rules) = store.read(|view| Ok((view.message(id)?, view.hold_rules()?)))?;
+    let (record, rules, returns) =
+        store.read(|view| Ok((view.message(id)?, view.hold_rules()?, view.returns(id)?)))?;
     let record = record.ok_or_else(|| {
         ControlError::not_found(format!(
             "no message {id} is in the queue; where it left, `postrider queue retired show {id}` may know it"
         ))
     })?;
-    Ok(Context { directory: &store.directory(), rules: &rules, snapshot, now }.message(id, &record))
+    let shown = Context { directory: &store.directory(), rules: &rules, snapshot, now }.message(id, &record);
+    Ok(ShownMessage { returns: returns.iter().map(ShownReturn::from).collect(), ..shown })
 }
 
 /// A message that left the queue.
@@ -157,9 +159,13 @@ pub fn message(
 /// # Errors
 /// When history has none with that id.
 pub fn retired_message(store: &Store, now: Timestamp, id: QueueId) -> Result<ShownRetired, ControlError> {
-    let (record, rules) = store.read(|view| Ok((view.retired_message(id)?, view.hold_rules()?)))?;
+    let (record, rules, returns) =
+        store.read(|view| Ok((view.retired_message(id)?, view.hold_rules()?, view.returns(id)?)))?;
     let record = record.ok_or_else(|| ControlError::not_found(format!("history has no message {id}")))?;
-    Ok(Context { directory: &store.directory(), rules: &rules, snapshot: None, now }.retired(&record))
+    let context = Context { directory: &store.directory(), rules: &rules, snapshot: None, now };
+    let mut shown = context.retired(&record);
+    shown.message.returns = returns.iter().map(ShownReturn::from).collect();
+    Ok(shown)
 }
 
 fn place(sort: SortBy, after: Option<&str>) -> Result<Place, ControlError> {

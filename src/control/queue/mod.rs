@@ -12,7 +12,7 @@ pub use hold_rules::{AddRuleRequest, RemoveRuleRequest, RuleAdded, hold_rules};
 pub use list::{
     ListRequest, MessageList, RetiredList, RetiredListRequest, list, message, retired_list, retired_message,
 };
-pub use shown::{ShownAttempt, ShownMessage, ShownRetired, ShownRule};
+pub use shown::{ShownAttempt, ShownMessage, ShownRetired, ShownReturn, ShownRule};
 
 use super::ControlError;
 use actix_web::web::{self, ServiceConfig};

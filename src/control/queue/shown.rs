@@ -8,7 +8,7 @@ use store::{
     Directory,
     records::{
         Attempt, AttemptResult, EventKind, Hold, HoldRuleRecord, MessageOutcome, QueueRecord, RetiredRecord,
-        TlsFacts, TlsPolicyKind,
+        ReturnKind, ReturnRecord, TlsFacts, TlsPolicyKind,
     },
 };
 
@@ -57,6 +57,8 @@ pub struct ShownMessage {
     pub smtputf8: bool,
     /// Every attempt, oldest first.
     pub results: Vec<ShownAttempt>,
+    /// What came back about it, oldest first; empty in lists.
+    pub returns: Vec<ShownReturn>,
     /// What it waits for; `None` once it left the queue.
     pub waits_for: Option<Gate>,
 }
@@ -106,6 +108,39 @@ pub struct ShownAttempt {
     pub tls: Option<TlsFacts>,
     /// The TLS policy that held.
     pub tls_policy: Option<TlsPolicyKind>,
+}
+
+/// Something that came back about a message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShownReturn {
+    /// When it came.
+    pub received: Timestamp,
+    /// The event that it made.
+    pub event: String,
+    /// It was a DSN.
+    pub dsn: bool,
+    /// The reply code that it tells; 0 for none.
+    pub code: u16,
+    /// The enhanced code; empty when unknown.
+    pub enhanced_code: String,
+    /// The answer that it tells.
+    pub text: String,
+    /// It put the address on the suppression list.
+    pub suppressing: bool,
+}
+
+impl From<&ReturnRecord> for ShownReturn {
+    fn from(returned: &ReturnRecord) -> ShownReturn {
+        ShownReturn {
+            received: returned.received,
+            event: returned.kind.event().name().to_owned(),
+            dsn: matches!(returned.kind, ReturnKind::Status(_)),
+            code: returned.code,
+            enhanced_code: returned.enhanced.map(|code| code.to_string()).unwrap_or_default(),
+            text: returned.text.clone(),
+            suppressing: returned.suppressing,
+        }
+    }
 }
 
 /// A hold rule.
@@ -181,6 +216,7 @@ impl Context<'_> {
             eight_bit: record.eight_bit,
             smtputf8: record.smtputf8,
             results: record.attempts.iter().map(ShownAttempt::from).collect(),
+            returns: Vec::new(),
             waits_for: None,
         }
     }

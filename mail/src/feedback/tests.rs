@@ -1,0 +1,120 @@
+use super::*;
+use proptest::prelude::*;
+
+fn report(kind: &str, machine: &str, returned: &str) -> String {
+    let subtype = if kind == "feedback-report" { "feedback-report" } else { kind };
+    format!(
+        "From: MAILER-DAEMON@mx.example\r\nTo: app+id@example.com\r\nMIME-Version: 1.0\r\n\
+         Content-Type: multipart/report; report-type={kind};\r\n boundary=\"b\"\r\n\r\n\
+         --b\r\n\r\nSorry.\r\n--b\r\nContent-Type: message/{subtype}\r\n\r\n{machine}\r\n\
+         --b\r\nContent-Type: message/rfc822\r\n\r\n{returned}\r\n--b--\r\n"
+    )
+}
+
+fn status(block: &str) -> RecipientStatus {
+    let raw = report("delivery-status", &format!("Reporting-MTA: dns; mx.example\r\n\r\n{block}"), "");
+    match read(raw.as_bytes()) {
+        Some(Feedback::Status(mut status)) => status.recipients.remove(0),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_answer_is_read_from_the_diagnostic_code_or_else_from_the_status() {
+    for (block, code, enhanced, text) in [
+        ("Status: 5.1.1\r\nDiagnostic-Code: smtp; 550 5.1.1 no such user", 550, "5.1.1", "no such user"),
+        (
+            "Status: 5.0.0\r\nDiagnostic-Code: SMTP;550 5.1.1\r\n  <a@b.example>... User unknown",
+            550,
+            "5.1.1",
+            "<a@b.example>... User unknown",
+        ),
+        (
+            "Status: 5.1.1\r\nDiagnostic-Code: smtp; 550-5.1.1 The account\r\n 550-5.1.1 does not\r\n 550 5.1.1 exist",
+            550,
+            "5.1.1",
+            "The account does not exist",
+        ),
+        (
+            "Status: 5.0.0\r\nDiagnostic-Code: smtp; 550 mailbox unavailable",
+            550,
+            "5.0.0",
+            "mailbox unavailable",
+        ),
+        ("Status: 5.0.0\r\nDiagnostic-Code: smtp; host mx.example said: 554 5.7.1 no", 554, "5.7.1", "no"),
+        ("Status: 4.4.7 (expired)", 400, "4.4.7", ""),
+        ("Status: 5.1.10\r\nDiagnostic-Code: x-unix; user unknown", 500, "5.1.10", "user unknown"),
+        ("Status: 2.0.0", 200, "2.0.0", ""),
+        ("Status: nonsense", 0, "", ""),
+    ] {
+        let status =
+            status(&format!("Final-Recipient: rfc822; friend@example.org\r\nAction: failed\r\n{block}\r\n"));
+        let found =
+            (status.code, status.enhanced.map(|code| code.to_string()).unwrap_or_default(), &*status.text);
+        assert_eq!(found, (code, enhanced.to_owned(), text), "{block}");
+        assert_eq!(status.verdict, Verdict::of(code, enhanced.parse().ok(), text));
+    }
+}
+
+#[test]
+fn every_block_that_is_understood_is_read() {
+    let machine = "Reporting-MTA: dns; mx.example\r\nOriginal-Envelope-Id: a+2Bb@example.com\r\n\r\n\
+        Original-Recipient: rfc822;friend@example.org\r\nFinal-Recipient: rfc822; box7@inside.example\r\n\
+        X-Actual-Recipient: rfc822; box8@inside.example\r\nAction: DELAYED\r\nStatus: 4.2.2\r\n\r\n\r\n\
+        Final-Recipient: rfc822; other@example.org\r\nAction: vanished\r\nStatus: 5.0.0\r\n\r\n\
+        Final-Recipient: rfc822; third@example.org\nAction: relayed\nStatus: 2.1.9\n";
+    let returned =
+        "Return-Path: <app+id@example.com>\r\nMessage-ID: <m@example.com>\r\nTo: friend@example.org\r\n\r\nx";
+    let Some(Feedback::Status(status)) = read(report("delivery-status", machine, returned).as_bytes()) else {
+        panic!()
+    };
+    assert_eq!(status.envelope_id.as_deref(), Some("a+b@example.com"));
+    let seen: Vec<_> = status.recipients.iter().map(|block| (block.action, block.names.len())).collect();
+    assert_eq!(seen, [(StatusAction::Delayed, 3), (StatusAction::Relayed, 1)]);
+    assert_eq!(status.original.message_id.as_deref(), Some("<m@example.com>"));
+    assert_eq!(status.original.return_path, Address::parse("app+id@example.com").ok());
+    assert_eq!(status.original.recipients, [Address::parse("friend@example.org").unwrap()]);
+}
+
+#[test]
+fn a_complaint_is_one_of_abuse() {
+    let machine = |kind: &str| {
+        format!(
+            "Feedback-Type: {kind}\r\nUser-Agent: Loop/1\r\nVersion: 1\r\nOriginal-Mail-From: <app+id@example.com>\r\n\
+             Original-Rcpt-To: <friend@example.org>\r\n"
+        )
+    };
+    let returned = "Message-ID: <m@example.com>\r\n\r\n";
+    let Some(Feedback::Complaint(complaint)) =
+        read(report("feedback-report", &machine("abuse"), returned).as_bytes())
+    else {
+        panic!()
+    };
+    assert_eq!(complaint.recipients, [Address::parse("friend@example.org").unwrap()]);
+    assert_eq!(complaint.original.return_path, Address::parse("app+id@example.com").ok());
+    assert_eq!(complaint.original.message_id.as_deref(), Some("<m@example.com>"));
+    assert_eq!(read(report("feedback-report", &machine("not-spam"), returned).as_bytes()), None);
+}
+
+#[test]
+fn other_messages_are_no_feedback() {
+    for raw in [
+        "",
+        "Subject: hi\r\n\r\nStatus: 5.1.1\r\n",
+        &report("disposition-notification", "Disposition: x", ""),
+    ] {
+        assert_eq!(read(raw.as_bytes()), None, "{raw}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_comes_is_read_within_bounds(bytes: Vec<u8>, at in 0usize..900, block in "[ -~\r\n]{0,300}") {
+        let mut raw = report("delivery-status", &block, "").into_bytes();
+        let at = at.min(raw.len());
+        raw.splice(at..at, bytes);
+        if let Some(Feedback::Status(status)) = read(&raw) {
+            prop_assert!(status.recipients.iter().all(|block| block.text.len() <= 1000));
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What comes back about messages that were sent.
+
+use crate::harness::{HookReceiver, Server, SmtpClient, SmtpPeer, eventually, message_to};
+use serde_json::{Value, json};
+
+const FRIEND: &str = "friend@remote.example";
+
+fn dsn(to: &str, block: &str) -> String {
+    format!(
+        "From: MAILER-DAEMON@mx.remote.example\r\nTo: {to}\r\nSubject: Undelivered\r\nMIME-Version: 1.0\r\n\
+         Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n\
+         --b\r\n\r\nSorry.\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n\
+         Reporting-MTA: dns; mx.remote.example\r\n\r\n{block}\r\n--b--\r\n"
+    )
+}
+
+fn failed(recipient: &str) -> String {
+    format!(
+        "Final-Recipient: rfc822; {recipient}\r\nAction: failed\r\nStatus: 5.1.1\r\n\
+         Diagnostic-Code: smtp; 550 5.1.1 no such user\r\n"
+    )
+}
+
+/// A server whose message was delivered to a peer, and the address that reports about it go to.
+async fn delivered(hooks: &HookReceiver, peer: &SmtpPeer) -> (Server, i64, String) {
+    let server =
+        Server::builder().outgoing_webhook(hooks).incoming_webhook(hooks).deliver_to(peer).start().await;
+    let sent = server.ok("Send", &message_to(FRIEND)).await;
+    let submission = &sent["Submissions"][0];
+    let id = submission["QueueMsgID"].as_i64().expect("an id");
+    hooks.event("delivered", id).await;
+    let from_id = submission["FromID"].as_str().expect("a FromID");
+    (server, id, format!("rider+{}@localhost", from_id.to_uppercase()))
+}
+
+async fn comes(server: &Server, to: &str, content: &str) {
+    let mut client = SmtpClient::ready(server.smtp()).await;
+    client.envelope("", &[to]).await;
+    client.write(format!("{content}\r\n.\r\n").as_bytes()).await;
+    let answer = client.reply().await;
+    assert!(answer.starts_with("250"), "{answer}");
+}
+
+async fn is_suppressed(server: &Server) -> Value {
+    server.ok("SuppressionPresent", &json!({ "EmailAddress": FRIEND })).await["Present"].clone()
+}
+
+#[tokio::test]
+async fn a_report_about_a_delivered_message_is_told_and_suppresses_its_recipient() {
+    let (hooks, peer) = (HookReceiver::start().await, SmtpPeer::accepting().await);
+    let (server, id, from_id) = delivered(&hooks, &peer).await;
+    comes(&server, &from_id, &dsn(&from_id, &failed(FRIEND))).await;
+    let told = hooks.event("failed", id).await;
+    assert_eq!(told["DSN"], true);
+    assert_eq!(told["Suppressing"], true);
+    assert_eq!((&told["SMTPCode"], &told["SMTPEnhancedCode"]), (&json!(550), &json!("5.1.1")));
+    assert_eq!((&told["Error"], &told["Recipient"]), (&json!("no such user"), &json!(FRIEND)));
+    assert_eq!(is_suppressed(&server).await, true);
+    assert_eq!(server.metric("postrider_returns_total", "kind=\"dsn\"").await, 1.0);
+    let entry = server.ok("SuppressionList", &json!({})).await["Suppressions"][0].clone();
+    assert!(entry["Reason"].as_str().unwrap().contains("550 5.1.1 no such user"), "{entry}");
+    assert!(hooks.bodies().iter().all(|body| body["Event"].is_string()), "no incoming hook was made");
+}
+
+#[tokio::test]
+async fn what_is_no_report_is_unrecognized_and_kept() {
+    let (hooks, peer) = (HookReceiver::start().await, SmtpPeer::accepting().await);
+    let (server, id, from_id) = delivered(&hooks, &peer).await;
+    comes(&server, &from_id, "From: Friend <friend@remote.example>\r\nSubject: I am away\r\n\r\nback soon")
+        .await;
+    let told = hooks.event("unrecognized", id).await;
+    assert_eq!((&told["DSN"], &told["Suppressing"]), (&json!(false), &json!(false)));
+    comes(&server, &from_id, &dsn(&from_id, &failed("somebody.else@remote.example"))).await;
+    eventually("the report about somebody else", async || {
+        let told = hooks.bodies().into_iter().filter(|body| body["Event"] == "unrecognized");
+        match told.count() {
+            2 => Ok(()),
+            count => Err(format!("{count} were told")),
+        }
+    })
+    .await;
+    assert_eq!(is_suppressed(&server).await, false);
+}
+
+#[tokio::test]
+async fn reports_about_unknown_messages_change_nothing() {
+    let (hooks, peer) = (HookReceiver::start().await, SmtpPeer::accepting().await);
+    let (server, _, _) = delivered(&hooks, &peer).await;
+    let unknown = "rider+0123456789abcdefghijklmnop@localhost";
+    comes(&server, unknown, &dsn(unknown, &failed(FRIEND))).await;
+    hooks.call_where("the report as incoming mail", |body| body["Subject"] == "Undelivered").await;
+    assert_eq!(is_suppressed(&server).await, false);
+    assert_eq!(server.metric("postrider_returns_total", "kind=\"unmatched\"").await, 1.0);
+}
+
+#[tokio::test]
+async fn a_complaint_suppresses_its_recipient() {
+    let (hooks, peer) = (HookReceiver::start().await, SmtpPeer::accepting().await);
+    let (server, id, from_id) = delivered(&hooks, &peer).await;
+    let complaint = format!(
+        "From: fbl@remote.example\r\nTo: rider@localhost\r\nMIME-Version: 1.0\r\n\
+         Content-Type: multipart/report; report-type=feedback-report; boundary=b\r\n\r\n\
+         --b\r\n\r\nA complaint.\r\n--b\r\nContent-Type: message/feedback-report\r\n\r\n\
+         Feedback-Type: abuse\r\nUser-Agent: Loop/1\r\nVersion: 1\r\nOriginal-Mail-From: <{from_id}>\r\n\r\n--b--\r\n"
+    );
+    comes(&server, "rider@localhost", &complaint).await;
+    let told = hooks.event("failed", id).await;
+    assert_eq!((&told["DSN"], &told["Suppressing"]), (&json!(false), &json!(true)));
+    assert!(told["Error"].as_str().unwrap().contains("complaint"), "{told}");
+    assert_eq!(is_suppressed(&server).await, true);
+}
