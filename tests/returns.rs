@@ -57,6 +57,7 @@ async fn a_report_about_a_delivered_message_is_told_and_suppresses_its_recipient
     assert_eq!((&told["Error"], &told["Recipient"]), (&json!("no such user"), &json!(FRIEND)));
     assert_eq!(is_suppressed(&server).await, true);
     assert_eq!(server.metric("postrider_returns_total", "kind=\"dsn\"").await, 1.0);
+    assert_eq!(server.metric("postrider_suppressions_added_total", "source=\"dsn\"").await, 1.0);
     let entry = server.ok("SuppressionList", &json!({})).await["Suppressions"][0].clone();
     assert!(entry["Reason"].as_str().unwrap().contains("550 5.1.1 no such user"), "{entry}");
     assert!(hooks.bodies().iter().all(|body| body["Event"].is_string()), "no incoming hook was made");

@@ -2,6 +2,7 @@
 //! programs that have a format of their own, and complaints (RFC 5965).
 
 mod address;
+mod qmail;
 mod status;
 
 use crate::{
@@ -106,6 +107,9 @@ const MESSAGE_ID_MAX: usize = 998;
 /// the size of the message.
 pub fn read(raw: &[u8]) -> Option<Feedback> {
     let root = Entity::parse(raw, "text/plain");
+    if root.content_type == "text/plain" {
+        return qmail::read(root.body).map(Feedback::Status);
+    }
     if root.content_type != "multipart/report" {
         return None;
     }

@@ -182,7 +182,7 @@ impl Incoming {
         };
         let is_report = arrival.feedback.is_some();
         let arrived = handles.writer.arrive(arrival).await.map_err(|error| not_written(&error))?;
-        self.metrics.count_arrived(&arrived, is_report);
+        self.metrics.count_arrived(&arrived, is_report, &self.app.metrics);
         Ok(())
     }
 

@@ -39,7 +39,7 @@ impl Metrics {
     }
 
     /// Counts what became of a message, which is a report or is not, for each of its recipients.
-    pub(super) fn count_arrived(&self, arrived: &[Arrived], is_report: bool) {
+    pub(super) fn count_arrived(&self, arrived: &[Arrived], is_report: bool, all: &actors::Metrics) {
         for one in arrived {
             let kind = match one.returned {
                 Some(ReturnKind::Status(_)) => "dsn",
@@ -49,6 +49,9 @@ impl Metrics {
                 None => continue,
             };
             self.returns.with_label_values(&[kind]).inc();
+            if one.suppressing {
+                all.suppressions_added.with_label_values(&[kind]).inc();
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::{EnhancedCode, Verdict, fields::fields};
 /// Blocks that are looked at; further ones are left out.
 const BLOCKS_MAX: usize = 1_000;
 /// Octets of an answer's text.
-const TEXT_MAX: usize = 1_000;
+pub(super) const TEXT_MAX: usize = 1_000;
 /// Octets of an envelope id (RFC 3461, 4.4).
 const ENVELOPE_ID_MAX: usize = 100;
 
@@ -53,16 +53,16 @@ fn recipient(block: &[u8]) -> Option<RecipientStatus> {
 }
 
 /// A reply as reports quote it.
-struct Answer {
-    code: u16,
-    enhanced: Option<EnhancedCode>,
-    text: String,
+pub(super) struct Answer {
+    pub(super) code: u16,
+    pub(super) enhanced: Option<EnhancedCode>,
+    pub(super) text: String,
 }
 
 impl Answer {
     /// `550 5.1.1 text`, or lines run together as `550-5.1.1 text 550 5.1.1 more`. Texts of people may stand in front
     /// of the code (`host said: 550 ...`).
-    fn read(said: &str) -> Option<Answer> {
+    pub(super) fn read(said: &str) -> Option<Answer> {
         let (at, code) = said.split_word_starts().find_map(|(at, word)| Some((at, reply_code(word)?)))?;
         let mut parts = Vec::new();
         let mut enhanced: Option<EnhancedCode> = None;

@@ -77,6 +77,34 @@ fn every_block_that_is_understood_is_read() {
 }
 
 #[test]
+fn the_bounces_of_qmail_are_read() {
+    let raw = "From: MAILER-DAEMON@mx.example\r\nSubject: failure notice\r\n\r\n\
+        Hi. This is the qmail-send program at mx.example.\r\n\
+        I'm afraid I wasn't able to deliver your message to the following addresses.\r\n\
+        This is a permanent error; I've given up. Sorry it didn't work out.\r\n\r\n\
+        <friend@example.org>:\r\nSorry, no mailbox here by that name. (#5.1.1)\r\n\r\n\
+        <other@example.net>:\r\n192.0.2.1 does not like recipient.\r\n\
+        Remote host said: 550 5.2.1 mailbox disabled\r\nGiving up on 192.0.2.1.\r\n\r\n\
+        --- Below this line is a copy of the message.\r\n\r\n\
+        Return-Path: <app+id@example.com>\r\nMessage-ID: <m@example.com>\r\n\r\nx";
+    let Some(Feedback::Status(status)) = read(raw.as_bytes()) else { panic!() };
+    let seen: Vec<_> = status
+        .recipients
+        .iter()
+        .map(|block| (block.names[0].to_string(), block.code, block.enhanced.map(|code| code.to_string())))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("friend@example.org".to_owned(), 500, Some("5.1.1".to_owned())),
+            ("other@example.net".to_owned(), 550, Some("5.2.1".to_owned())),
+        ]
+    );
+    assert_eq!(status.original.message_id.as_deref(), Some("<m@example.com>"));
+    assert_eq!(read(b"Subject: hi\r\n\r\nHi. This is the newest offer.\r\n"), None);
+}
+
+#[test]
 fn a_complaint_is_one_of_abuse() {
     let machine = |kind: &str| {
         format!(
