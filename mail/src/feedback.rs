@@ -8,7 +8,10 @@ mod status;
 use crate::{
     Address, EnhancedCode, Verdict,
     fields::{fields, split},
-    read::entity::Entity,
+    read::{
+        self,
+        entity::{Entity, cut},
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +52,8 @@ pub struct RecipientStatus {
     pub names: Vec<Address>,
     /// What became of it.
     pub action: StatusAction,
-    /// The reply code that decided it, 200 to 599; made from the status (`5.1.1` is 500) where no reply is told.
+    /// The reply code that decided it, 200 to 599; made from the status (`5.1.1` is 500) where no reply is told, and 0
+    /// where neither is.
     pub code: u16,
     /// The enhanced code of that reply, or the status.
     pub enhanced: Option<EnhancedCode>,
@@ -57,6 +61,22 @@ pub struct RecipientStatus {
     pub text: String,
     /// What that means, should it be a failure.
     pub verdict: Verdict,
+}
+
+impl RecipientStatus {
+    /// Judges what is told. Without a `code`, the first digit of the enhanced one stands for it.
+    fn judged(
+        names: Vec<Address>,
+        action: StatusAction,
+        code: Option<u16>,
+        enhanced: Option<EnhancedCode>,
+        text: String,
+    ) -> RecipientStatus {
+        let code = code.or(enhanced.map(|enhanced| u16::from(enhanced.class()) * 100)).unwrap_or(0);
+        let text = cut(text, TEXT_MAX);
+        let verdict = Verdict::of(code, enhanced, &text);
+        RecipientStatus { names, action, code, enhanced, text, verdict }
+    }
 }
 
 /// What became of a message (RFC 3464, 2.3.3).
@@ -96,8 +116,12 @@ pub struct OriginalMessage {
 
 /// Octets of one field's value that are looked at.
 const FIELD_MAX: usize = 4 * 1024;
+/// Parts of a report that are looked at.
+const PARTS_MAX: usize = 10;
 /// Octets of the machine-readable part that are looked at.
 const PART_MAX: usize = 1024 * 1024;
+/// Octets of an answer's text.
+const TEXT_MAX: usize = 1_000;
 /// Addresses that are taken of a list.
 const ADDRESSES_MAX: usize = 100;
 /// Octets of a Message-ID: those of a line (RFC 5322, 2.1.1).
@@ -127,9 +151,6 @@ pub fn read(raw: &[u8]) -> Option<Feedback> {
     complaint(&report[..report.len().min(PART_MAX)], original).map(Feedback::Complaint)
 }
 
-/// Parts of a report that are looked at.
-const PARTS_MAX: usize = 10;
-
 fn complaint(report: &[u8], mut original: OriginalMessage) -> Option<Complaint> {
     let values = |name: &'static str| {
         fields(report).filter(move |field| field.is(name)).map(|field| text(field.value)).take(ADDRESSES_MAX)
@@ -146,12 +167,11 @@ fn complaint(report: &[u8], mut original: OriginalMessage) -> Option<Complaint> 
 /// What the returned header section, or message, tells.
 fn original_message(returned: &[u8]) -> OriginalMessage {
     let (header, _) = split(returned);
-    let value = |name: &str| fields(header).find(|field| field.is(name)).map(|field| text(field.value));
-    let message = crate::read::read_header(&header[..header.len().min(PART_MAX)]);
+    let message = read::read_header(&header[..header.len().min(PART_MAX)]);
     let recipients = message.to.iter().chain(&message.cc).take(ADDRESSES_MAX);
     OriginalMessage {
         message_id: Some(message.message_id).filter(|id| !id.is_empty() && id.len() <= MESSAGE_ID_MAX),
-        return_path: value("Return-Path").and_then(|path| address::plain(&path)),
+        return_path: value(header, "Return-Path").and_then(|path| address::plain(&path)),
         recipients: recipients.filter_map(|to| Address::parse(&to.address).ok()).collect(),
     }
 }
@@ -172,15 +192,15 @@ fn blocks(part: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// The value of the first field of that name.
+fn value(block: &[u8], name: &str) -> Option<String> {
+    read::first(block, name).map(text)
+}
+
 /// A value as text on one line, with single blanks.
 fn text(value: &[u8]) -> String {
     let value = String::from_utf8_lossy(&value[..value.len().min(FIELD_MAX)]);
     value.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn cut(mut text: String, max: usize) -> String {
-    text.truncate(text.floor_char_boundary(max));
-    text
 }
 
 #[cfg(test)]

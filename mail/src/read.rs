@@ -209,7 +209,7 @@ fn is_no(value: &[u8]) -> bool {
     keyword.eq_ignore_ascii_case(b"no")
 }
 
-fn first<'a>(header: &'a [u8], name: &str) -> Option<&'a [u8]> {
+pub(crate) fn first<'a>(header: &'a [u8], name: &str) -> Option<&'a [u8]> {
     fields(header).find(|field| field.is(name)).map(|field| field.value)
 }
 

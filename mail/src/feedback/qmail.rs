@@ -1,11 +1,10 @@
 //! Bounces of qmail, which has a format of its own (QSBMF): a text for people that begins in a fixed way, a paragraph
 //! for each recipient, and a copy of the message behind a fixed line.
 
-use super::status::{Answer, TEXT_MAX};
 use super::{
-    OriginalMessage, RecipientStatus, StatusAction, StatusNotification, address, cut, original_message,
+    OriginalMessage, RecipientStatus, StatusAction, StatusNotification, address, original_message,
+    status::Answer,
 };
-use crate::Verdict;
 use memchr::memmem;
 
 const GREETING: &[u8] = b"Hi. This is the ";
@@ -37,15 +36,12 @@ fn recipient(paragraph: &str) -> Option<RecipientStatus> {
     let name = address::plain(first.strip_suffix(':')?)?;
     let rest = rest.split_whitespace().collect::<Vec<_>>().join(" ");
     let (code, enhanced, text) = match Answer::read(&rest) {
-        Some(answer) => (answer.code, answer.enhanced, answer.text),
+        Some(answer) => (Some(answer.code), answer.enhanced, answer.text),
         None => {
             // `(#5.1.1)` at the end.
             let enhanced = rest.rsplit_once("(#").and_then(|(_, code)| code.split(')').next()?.parse().ok());
-            let code = enhanced.map_or(0, |enhanced: crate::EnhancedCode| u16::from(enhanced.class()) * 100);
-            (code, enhanced, rest)
+            (None, enhanced, rest)
         }
     };
-    let text = cut(text, TEXT_MAX);
-    let verdict = Verdict::of(code, enhanced, &text);
-    Some(RecipientStatus { names: vec![name], action: StatusAction::Failed, code, enhanced, text, verdict })
+    Some(RecipientStatus::judged(vec![name], StatusAction::Failed, code, enhanced, text))
 }

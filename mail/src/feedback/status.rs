@@ -1,14 +1,12 @@
 //! Reading delivery status notifications (RFC 3464, RFC 6533).
 
 use super::{
-    OriginalMessage, RecipientStatus, StatusAction, StatusNotification, address::typed, blocks, text,
+    OriginalMessage, RecipientStatus, StatusAction, StatusNotification, address::typed, blocks, value,
 };
-use crate::{EnhancedCode, Verdict, fields::fields};
+use crate::EnhancedCode;
 
 /// Blocks that are looked at; further ones are left out.
 const BLOCKS_MAX: usize = 1_000;
-/// Octets of an answer's text.
-pub(super) const TEXT_MAX: usize = 1_000;
 /// Octets of an envelope id (RFC 3461, 4.4).
 const ENVELOPE_ID_MAX: usize = 100;
 
@@ -18,8 +16,8 @@ pub(super) fn read(part: &[u8], original: OriginalMessage) -> Option<StatusNotif
     let mut recipients = Vec::new();
     for block in blocks(part).take(BLOCKS_MAX) {
         envelope_id = envelope_id.or_else(|| {
-            let field = fields(block).find(|field| field.is("Original-Envelope-Id"))?;
-            Some(unxtext(&text(field.value))).filter(|id| id.len() <= ENVELOPE_ID_MAX)
+            let id = unxtext(&value(block, "Original-Envelope-Id")?);
+            Some(id).filter(|id| id.len() <= ENVELOPE_ID_MAX)
         });
         recipients.extend(recipient(block));
     }
@@ -27,7 +25,7 @@ pub(super) fn read(part: &[u8], original: OriginalMessage) -> Option<StatusNotif
 }
 
 fn recipient(block: &[u8]) -> Option<RecipientStatus> {
-    let value = |name: &str| fields(block).find(|field| field.is(name)).map(|field| text(field.value));
+    let value = |name| value(block, name);
     let action = match value("Action")?.split([' ', '(', ';']).next()?.to_ascii_lowercase().as_str() {
         "failed" => StatusAction::Failed,
         "delayed" => StatusAction::Delayed,
@@ -43,13 +41,11 @@ fn recipient(block: &[u8]) -> Option<RecipientStatus> {
     let diagnostic = value("Diagnostic-Code").unwrap_or_default();
     let (kind, said) = diagnostic.split_once(';').unwrap_or(("", &diagnostic));
     let answer = kind.trim().eq_ignore_ascii_case("smtp").then(|| Answer::read(said.trim())).flatten();
-    let (code, enhanced, said) = match answer {
-        Some(answer) => (answer.code, answer.enhanced.or(status), answer.text),
-        None => (status.map_or(0, |status| u16::from(status.class()) * 100), status, said.trim().to_owned()),
+    let (code, enhanced, text) = match answer {
+        Some(answer) => (Some(answer.code), answer.enhanced.or(status), answer.text),
+        None => (None, status, said.trim().to_owned()),
     };
-    let said = crate::feedback::cut(said, TEXT_MAX);
-    let verdict = Verdict::of(code, enhanced, &said);
-    Some(RecipientStatus { names, action, code, enhanced, text: said, verdict })
+    Some(RecipientStatus::judged(names, action, code, enhanced, text))
 }
 
 /// A reply as reports quote it.
@@ -63,10 +59,11 @@ impl Answer {
     /// `550 5.1.1 text`, or lines run together as `550-5.1.1 text 550 5.1.1 more`. Texts of people may stand in front
     /// of the code (`host said: 550 ...`).
     pub(super) fn read(said: &str) -> Option<Answer> {
-        let (at, code) = said.split_word_starts().find_map(|(at, word)| Some((at, reply_code(word)?)))?;
+        let words: Vec<_> = said.split(' ').filter(|word| !word.is_empty()).collect();
+        let (at, code) = words.iter().enumerate().find_map(|(at, word)| Some((at, reply_code(word)?)))?;
         let mut parts = Vec::new();
         let mut enhanced: Option<EnhancedCode> = None;
-        for (place, word) in said[at..].split(' ').filter(|word| !word.is_empty()).enumerate() {
+        for (place, &word) in words[at..].iter().enumerate() {
             let word = match reply_code(word) {
                 Some(again) if again == code => word[3..].trim_start_matches('-'),
                 _ => word,
@@ -91,22 +88,6 @@ fn reply_code(word: &str) -> Option<u16> {
     let fits = digits.bytes().all(|b| b.is_ascii_digit())
         && !matches!(word.as_bytes().get(3), Some(b) if *b != b'-');
     fits.then(|| digits.parse().ok()).flatten().filter(|code| (200..600).contains(code))
-}
-
-/// Where the words of a text begin.
-trait Words {
-    fn split_word_starts(&self) -> impl Iterator<Item = (usize, &str)>;
-}
-
-impl Words for str {
-    fn split_word_starts(&self) -> impl Iterator<Item = (usize, &str)> {
-        let mut at = 0;
-        self.split(' ').map(move |word| {
-            let from = at;
-            at += word.len() + 1;
-            (from, word)
-        })
-    }
 }
 
 /// RFC 3461, 4: `+2B` is a plus sign. What is none is left as it is.

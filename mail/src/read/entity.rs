@@ -222,7 +222,8 @@ fn newline_lines(text: &str) -> String {
     if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text.to_owned() }
 }
 
-fn cut(mut text: String, max: usize) -> String {
+/// The start of a text, at most so many octets.
+pub(crate) fn cut(mut text: String, max: usize) -> String {
     text.truncate(text.floor_char_boundary(max));
     text
 }
