@@ -344,6 +344,17 @@ pub enum Suppress {
     IfThirdInRow,
 }
 
+impl Suppress {
+    /// What the answer that ended a message means, in a session or in a report: the code, and the verdict on it.
+    pub fn after(code: u16, verdict: Verdict) -> Suppress {
+        match code {
+            0 => Suppress::No,
+            500.. if verdict.suppresses_at_once() => Suppress::Now,
+            _ => Suppress::IfThirdInRow,
+        }
+    }
+}
+
 /// What became of a webhook call.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct HookSettlement {

@@ -42,39 +42,51 @@ impl Txn<'_> {
         let content = match shares {
             0 => {
                 self.drop_unused(&arrival.content);
-                ContentId(0)
+                None
             }
-            shares => self.put_content(&arrival.content, shares)?,
+            shares => Some(self.put_content(&arrival.content, shares)?),
         };
         let mut arrived = Vec::with_capacity(places.len());
         for (recipient, place) in places {
-            let mut stored = None;
-            if let Some(mailbox) = place.inbox {
-                let record = message_record(arrival, recipient, mailbox, content);
-                let msg = self.store_message(&record)?;
-                stored = Some(msg);
-                if place.hook {
-                    let hook = IncomingHook {
-                        msg,
-                        content,
-                        arrival: record,
-                        mailbox_name: StandardMailbox::Inbox.name().into(),
-                        rcpt_to: recipient.rcpt_to.clone(),
-                    };
-                    self.make_incoming_hook(recipient.account, hook, arrival.now)?;
+            let msg = match (place.inbox, content) {
+                (Some(mailbox), Some(content)) => {
+                    let record = message_record(arrival, recipient, mailbox, content);
+                    Some(self.put_in_inbox(recipient, record, place.hook)?)
                 }
-            }
-            let returned = place.about.as_ref().map(Matched::kind);
-            let noted = match place.about {
-                Some(matched) => self.note_return(matched, arrival.now)?,
-                None => None,
+                _ => None,
             };
-            let suppressing = noted.is_some_and(|noted| noted.suppressing);
-            arrived.push(Arrived { msg: stored, returned, suppressing });
+            let returned = place.about.as_ref().map(Matched::kind);
+            let suppressing = match place.about {
+                Some(matched) => self.note_return(matched, arrival.now)?,
+                None => false,
+            };
+            arrived.push(Arrived { msg, returned, suppressing });
         }
         Ok(Ok(Applied::Arrived(arrived)))
     }
 
+    fn put_in_inbox(
+        &mut self,
+        recipient: &ArrivalRecipient,
+        record: MessageRecord,
+        hook: bool,
+    ) -> Result<MsgId, StoreError> {
+        let msg = self.store_message(&record)?;
+        if hook {
+            let (content, now) = (record.content, record.received);
+            let hook = IncomingHook {
+                msg,
+                content,
+                arrival: record,
+                mailbox_name: StandardMailbox::Inbox.name().into(),
+                rcpt_to: recipient.rcpt_to.clone(),
+            };
+            self.make_incoming_hook(recipient.account, hook, now)?;
+        }
+        Ok(msg)
+    }
+
+    /// Where it goes and what it is about, before anything is written.
     fn place(&mut self, arrival: &Arrival, recipient: &ArrivalRecipient) -> Outcome<Place> {
         let Some(account) = self.account(recipient.account)? else { return Ok(Err(Refusal::NotFound)) };
         let Some(mailbox) = self.standard_mailbox(recipient.account, StandardMailbox::Inbox)? else {

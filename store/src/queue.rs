@@ -2,12 +2,13 @@
 
 use crate::{
     Refusal, StoreError,
-    change::{Applied, Decision, NewRecipient, NewSuppression, Settlement, Submission, Suppress},
+    change::{Applied, Decision, NewRecipient, Settlement, Submission},
     keys::{DueKey, Expiring, ExpiryKey},
     records::{
         AttemptResult, EventKind, EventRecord, Hold, MessageOutcome, QueueRecord, RetiredRecord,
         SuppressionSource,
     },
+    suppressions::Failure,
     txn::{Outcome, Txn},
 };
 use mail::{BaseAddress, DsnRequest, QueueId, Timestamp};
@@ -149,7 +150,13 @@ impl Txn<'_> {
                 self.retire(id, record, MessageOutcome::Canceled, canceled)
             }
             Decision::Failed { verdict, suppress } => {
-                let suppressing = self.suppress_after_failure(id, &record, *suppress, *verdict, now)?;
+                let failure = Failure {
+                    answer: record.attempts.last().and_then(|attempt| attempt.result.answer()),
+                    verdict: *verdict,
+                    suppress: *suppress,
+                    source: SuppressionSource::Queue(id),
+                };
+                let suppressing = self.suppress_after_failure(id, &record, failure, now)?;
                 let mut failed = event(&record, id, EventKind::Failed, now);
                 describe(&mut failed, result);
                 failed.suppressing = suppressing;
@@ -251,36 +258,6 @@ impl Txn<'_> {
             Sent::Queued(record) => self.tables.queue.put(&mut self.rw, &id, record),
             Sent::Retired(retired) => self.tables.retired.put(&mut self.rw, &id, retired),
         }
-    }
-
-    /// The automatic rule: whether this failure put the address on the list.
-    fn suppress_after_failure(
-        &mut self,
-        id: QueueId,
-        record: &QueueRecord,
-        suppress: Suppress,
-        verdict: Option<mail::Verdict>,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let third = match suppress {
-            Suppress::No => return Ok(false),
-            Suppress::Now => false,
-            Suppress::IfThirdInRow => {
-                if self.failures_in_row(id, record, now)? < 2 {
-                    return Ok(false);
-                }
-                true
-            }
-        };
-        let answer = record.attempts.last().and_then(|attempt| attempt.result.answer());
-        let new = NewSuppression {
-            account: record.account,
-            address: record.recipient.clone(),
-            now,
-            reason: crate::suppressions::automatic_reason(answer, verdict, third),
-            source: SuppressionSource::Queue(id),
-        };
-        Ok(self.suppress(&new)?.is_ok())
     }
 }
 

@@ -2,12 +2,12 @@
 
 use crate::{
     StoreError,
-    change::{Arrival, ArrivalRecipient, NewSuppression, Suppress},
+    change::{Arrival, ArrivalRecipient, Suppress},
     keys::ReferenceKey,
     queue::{Sent, event},
     records::{QueueRecord, ReturnKind, ReturnRecord, SmtpAnswer, SuppressionSource},
     references::without_brackets,
-    suppressions::automatic_reason,
+    suppressions::Failure,
     txn::Txn,
 };
 use mail::{
@@ -23,7 +23,7 @@ const NAMESAKES_MAX: usize = 10_000;
 
 /// A message that was sent, and what has come back about it.
 pub(crate) struct Matched {
-    pub(crate) id: QueueId,
+    id: QueueId,
     sent: Sent,
     what: What,
 }
@@ -105,17 +105,13 @@ impl Txn<'_> {
         Ok(self.sent(id)?.map(|sent| (id, sent)))
     }
 
-    /// Adds what came back to the message's history, and tells it.
-    pub(crate) fn note_return(
-        &mut self,
-        matched: Matched,
-        now: Timestamp,
-    ) -> Result<Option<ReturnRecord>, StoreError> {
-        let (id, kind) = (matched.id, matched.kind());
-        let Matched { mut sent, what, .. } = matched;
+    /// Adds what came back to the message's history, and tells it. Whether it put the recipient on the suppression list.
+    pub(crate) fn note_return(&mut self, matched: Matched, now: Timestamp) -> Result<bool, StoreError> {
+        let kind = matched.kind();
+        let Matched { id, mut sent, what } = matched;
         let before = self.tables.returns.within(&self.rw, &id.0.to_be_bytes(), None, RETURNS_MAX)?;
         if before.len() >= RETURNS_MAX {
-            return Ok(None);
+            return Ok(false);
         }
         let suppressing = self.suppress_after_return(id, &sent, &what, now)?;
         let (code, enhanced, text) = match what {
@@ -135,7 +131,7 @@ impl Txn<'_> {
         self.put_sent(id, &sent)?;
         let place = before.last().map_or(0, |((_, place), _)| place + 1);
         self.tables.returns.put(&mut self.rw, &(id, place), &returned)?;
-        Ok(Some(returned))
+        Ok(suppressing)
     }
 
     /// Whether a report said that the message failed.
@@ -159,46 +155,31 @@ impl Txn<'_> {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let record = sent.record();
-        let (reason, source) = match what {
-            What::Complaint => ("complaint".to_owned(), SuppressionSource::Complaint(id)),
+        let suppressing = match what {
+            What::Complaint => {
+                let source = SuppressionSource::Complaint(id);
+                self.suppress_recipient(record, "complaint".to_owned(), source, now)?
+            }
             What::Status(status) if status.action == StatusAction::Failed => {
                 if let Sent::Retired(retired) = sent {
                     self.note_late_failure(id, record, retired.expires, now)?;
                 }
-                let third = match suppression(status) {
-                    Suppress::No => return Ok(false),
-                    Suppress::Now => false,
-                    Suppress::IfThirdInRow if self.failures_in_row(id, record, now)? < 2 => return Ok(false),
-                    Suppress::IfThirdInRow => true,
-                };
                 let answer =
                     SmtpAnswer { code: status.code, enhanced: status.enhanced, text: status.text.clone() };
-                let reason = automatic_reason(Some(&answer), Some(status.verdict), third);
-                (reason, SuppressionSource::Dsn(id))
+                let failure = Failure {
+                    answer: Some(&answer),
+                    verdict: Some(status.verdict),
+                    suppress: Suppress::after(status.code, status.verdict),
+                    source: SuppressionSource::Dsn(id),
+                };
+                self.suppress_after_failure(id, record, failure, now)?
             }
-            What::Status(_) | What::Unrecognized => return Ok(false),
+            What::Status(_) | What::Unrecognized => false,
         };
-        let new = NewSuppression {
-            account: record.account,
-            address: record.recipient.clone(),
-            now,
-            reason,
-            source,
-        };
-        let suppressing = self.suppress(&new)?.is_ok();
         if suppressing {
             self.forget_streak_of(record)?;
         }
         Ok(suppressing)
-    }
-}
-
-/// A report counts like an answer in a session.
-fn suppression(status: &RecipientStatus) -> Suppress {
-    match status.code {
-        0 => Suppress::No,
-        500.. if status.verdict.suppresses_at_once() => Suppress::Now,
-        _ => Suppress::IfThirdInRow,
     }
 }
 

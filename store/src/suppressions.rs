@@ -2,12 +2,20 @@
 
 use crate::{
     Refusal, StoreError,
-    change::{Applied, NewSuppression},
+    change::{Applied, NewSuppression, Suppress},
     queue::base_key,
-    records::{Final, QueueRecord, SmtpAnswer, Streak, SuppressionRecord},
+    records::{Final, QueueRecord, SmtpAnswer, Streak, SuppressionRecord, SuppressionSource},
     txn::{Outcome, Txn},
 };
 use mail::{AccountId, BaseAddress, QueueId, SuppressionId, Timestamp, Verdict};
+
+/// A failure, as the automatic rule looks at it.
+pub(crate) struct Failure<'a> {
+    pub(crate) answer: Option<&'a SmtpAnswer>,
+    pub(crate) verdict: Option<Verdict>,
+    pub(crate) suppress: Suppress,
+    pub(crate) source: SuppressionSource,
+}
 
 impl Txn<'_> {
     pub(crate) fn suppress(&mut self, new: &NewSuppression) -> Outcome<Applied> {
@@ -38,9 +46,39 @@ impl Txn<'_> {
         Ok(Ok(Applied::Unsuppressed))
     }
 
+    /// The automatic rule: whether this failure of the message put its recipient on the list.
+    pub(crate) fn suppress_after_failure(
+        &mut self,
+        id: QueueId,
+        record: &QueueRecord,
+        failure: Failure<'_>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let Failure { answer, verdict, suppress, source } = failure;
+        let third = match suppress {
+            Suppress::No => return Ok(false),
+            Suppress::Now => false,
+            Suppress::IfThirdInRow if self.failures_in_row(id, record, now)? < 2 => return Ok(false),
+            Suppress::IfThirdInRow => true,
+        };
+        self.suppress_recipient(record, automatic_reason(answer, verdict, third), source, now)
+    }
+
+    /// Whether the recipient was not on the list before.
+    pub(crate) fn suppress_recipient(
+        &mut self,
+        record: &QueueRecord,
+        reason: String,
+        source: SuppressionSource,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (account, address) = (record.account, record.recipient.clone());
+        Ok(self.suppress(&NewSuppression { account, address, now, reason, source })?.is_ok())
+    }
+
     /// How many of the two latest other retired messages to the recipient of `id` failed. Only those count that history
     /// still has.
-    pub(crate) fn failures_in_row(
+    fn failures_in_row(
         &self,
         id: QueueId,
         record: &QueueRecord,
@@ -133,11 +171,7 @@ impl Txn<'_> {
 }
 
 /// Why an entry was made by itself: `550 5.1.1 no such user (mailbox, permanent)`.
-pub(crate) fn automatic_reason(
-    answer: Option<&SmtpAnswer>,
-    verdict: Option<Verdict>,
-    third_in_row: bool,
-) -> String {
+fn automatic_reason(answer: Option<&SmtpAnswer>, verdict: Option<Verdict>, third_in_row: bool) -> String {
     use std::fmt::Write;
     let mut reason = String::new();
     if let Some(answer) = answer {

@@ -2,10 +2,7 @@
 
 use mail::{Timestamp, Verdict};
 use std::time::Duration;
-use store::{
-    Decision, Suppress,
-    records::{AttemptResult, SmtpAnswer},
-};
+use store::{Decision, Suppress, records::AttemptResult};
 
 /// The waits between attempts; the list's end is the message's.
 #[derive(Clone, Debug)]
@@ -51,7 +48,7 @@ pub(crate) fn decide(
         AttemptResult::Delivered(_) => return Decision::Delivered,
         AttemptResult::Refused(answer) => {
             let verdict = Verdict::of(answer.code, answer.enhanced, &answer.text);
-            (answer.code >= 500, Some(verdict), suppression(answer, verdict))
+            (answer.code >= 500, Some(verdict), Suppress::after(answer.code, verdict))
         }
         AttemptResult::Failed { permanent, .. } => (*permanent, None, Suppress::No),
     };
@@ -61,13 +58,10 @@ pub(crate) fn decide(
     }
 }
 
-fn suppression(answer: &SmtpAnswer, verdict: Verdict) -> Suppress {
-    if answer.code >= 500 && verdict.suppresses_at_once() { Suppress::Now } else { Suppress::IfThirdInRow }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use store::records::SmtpAnswer;
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
