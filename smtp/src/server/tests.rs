@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::extensions::Extensions;
 
 const GREETING: &str = "220 mx.example ESMTP\r\n";
 
