@@ -1,19 +1,24 @@
 //! The server's side of a session: commands in, questions to the owner, answers out.
 
+mod chunk;
 mod commands;
 mod content;
 mod options;
 mod step;
 #[cfg(test)]
 mod tests;
+mod transaction;
 
 use bytes::BytesMut;
 
+use crate::chunks::ChunkReceiver;
 use crate::command::{MailCommand, RcptCommand};
-use crate::data::DataReceiver;
+use crate::data::{DataReceiver, swallow_allowance};
 use crate::extensions::SizeLimit;
 use crate::lines::LineReader;
 use crate::reply::Reply;
+use chunk::Chunk;
+use transaction::Transaction;
 
 pub use options::{ServerOptions, ServerTimeouts};
 pub use step::{Envelope, Peer, ReceivedMessage, ServerStep};
@@ -23,11 +28,11 @@ const MAX_LINE: usize = 2_048;
 /// Octets of answers that are collected before they are written although more commands are at hand.
 const MAX_COLLECTED: usize = 16 * 1024;
 
-/// An SMTP server without sockets or clock (RFC 5321, RFC 2920, RFC 3207).
+/// An SMTP server without sockets or clock (RFC 5321, RFC 2920, RFC 3030, RFC 3207).
 ///
 /// It keeps the order of commands, the envelope and all bounds. What is accepted is the owner's decision: a step
 /// that asks ([`ServerStep::Mail`], [`ServerStep::Rcpt`], [`ServerStep::Message`]) is repeated until
-/// [`ServerSession::answer`] or [`ServerSession::keep_silent`] is called. AUTH and BDAT are answered with 502.
+/// [`ServerSession::answer`] or [`ServerSession::keep_silent`] is called. AUTH is answered with 502.
 #[derive(Debug)]
 pub struct ServerSession {
     options: ServerOptions,
@@ -38,7 +43,9 @@ pub struct ServerSession {
     secure: bool,
     closing: bool,
     peer: Option<Peer>,
-    envelope: Option<Envelope>,
+    transaction: Transaction,
+    /// Octets that may still come by BDAT for the message under way, kept or not.
+    chunk_allowance: usize,
     errors: u32,
     idle_commands: u32,
 }
@@ -49,6 +56,7 @@ enum Mode {
     Mail(MailCommand),
     Rcpt(RcptCommand),
     Data(DataReceiver),
+    Chunk(Chunk),
     Message(ReceivedMessage),
     /// Give out what is to be written, then ask for the handshake.
     Handshake,
@@ -68,7 +76,8 @@ impl ServerSession {
             secure: false,
             closing: false,
             peer: None,
-            envelope: None,
+            transaction: Transaction::None,
+            chunk_allowance: swallow_allowance(options.max_message_size),
             errors: 0,
             idle_commands: 0,
             options,
@@ -90,9 +99,13 @@ impl ServerSession {
         match &mut self.mode {
             Mode::Handshake | Mode::Silent | Mode::Closing => {}
             Mode::Data(_) if self.lines.buffered() == 0 => self.data(bytes),
-            Mode::Command | Mode::Mail(_) | Mode::Rcpt(_) | Mode::Data(_) | Mode::Message(_) => {
-                self.lines.push(bytes);
-            }
+            Mode::Chunk(_) if self.lines.buffered() == 0 => self.chunk(bytes),
+            Mode::Command
+            | Mode::Mail(_)
+            | Mode::Rcpt(_)
+            | Mode::Data(_)
+            | Mode::Chunk(_)
+            | Mode::Message(_) => self.lines.push(bytes),
         }
     }
 
@@ -120,7 +133,17 @@ impl ServerSession {
                     self.data(&rest);
                     continue;
                 }
-                Mode::Data(_) | Mode::Message(_) | Mode::Handshake | Mode::Silent | Mode::Closing => {}
+                Mode::Chunk(chunk) if self.lines.buffered() > 0 => {
+                    let octets = self.lines.take(chunk.rest());
+                    self.chunk(&octets);
+                    continue;
+                }
+                Mode::Data(_)
+                | Mode::Chunk(_)
+                | Mode::Message(_)
+                | Mode::Handshake
+                | Mode::Silent
+                | Mode::Closing => {}
             }
             // Answers to pipelined commands go out together (RFC 2920 section 3.2).
             if !self.out.is_empty() {
@@ -128,7 +151,7 @@ impl ServerSession {
             }
             let timeouts = &self.options.timeouts;
             return match &self.mode {
-                Mode::Data(_) => ServerStep::Read { timeout: timeouts.data },
+                Mode::Data(_) | Mode::Chunk(_) => ServerStep::Read { timeout: timeouts.data },
                 Mode::Handshake => ServerStep::StartTls,
                 Mode::Silent => ServerStep::Silent { timeout: timeouts.silence },
                 Mode::Closing => ServerStep::Close,
@@ -144,20 +167,28 @@ impl ServerSession {
     pub fn answer(&mut self, reply: Reply) {
         let accepted = reply.is_positive();
         match std::mem::replace(&mut self.mode, Mode::Command) {
-            Mode::Mail(mail) if accepted => self.envelope = Some(Envelope { mail, recipients: Vec::new() }),
+            Mode::Mail(mail) if accepted => {
+                self.transaction = Transaction::new(Envelope { mail, recipients: Vec::new() });
+                self.chunk_allowance = swallow_allowance(self.options.max_message_size);
+            }
             Mode::Rcpt(rcpt) if accepted => {
-                let envelope = self.envelope.as_mut().expect("RCPT is asked only within an envelope");
-                envelope.recipients.push(rcpt);
+                let open = self.transaction.open_mut().expect("RCPT is asked only within an envelope");
+                open.envelope.recipients.push(rcpt);
             }
             Mode::Mail(_) | Mode::Rcpt(_) => self.idle_commands += 1,
             Mode::Message(_) => {
-                self.envelope = None;
+                self.transaction = Transaction::None;
                 if accepted {
                     self.errors = 0;
                     self.idle_commands = 0;
                 }
             }
-            other @ (Mode::Command | Mode::Data(_) | Mode::Handshake | Mode::Silent | Mode::Closing) => {
+            other @ (Mode::Command
+            | Mode::Data(_)
+            | Mode::Chunk(_)
+            | Mode::Handshake
+            | Mode::Silent
+            | Mode::Closing) => {
                 self.mode = other;
                 return;
             }
@@ -200,7 +231,7 @@ impl ServerSession {
     pub fn shutdown(&mut self) {
         self.closing = true;
         match self.mode {
-            Mode::Command | Mode::Data(_) => self.close_if_asked(),
+            Mode::Command | Mode::Data(_) | Mode::Chunk(_) => self.close_if_asked(),
             Mode::Silent | Mode::Handshake => self.peer_closed(),
             Mode::Mail(_) | Mode::Rcpt(_) | Mode::Message(_) | Mode::Closing => {}
         }
@@ -214,7 +245,7 @@ impl ServerSession {
             self.mode = Mode::Command;
             self.lines.clear();
             self.peer = None;
-            self.envelope = None;
+            self.transaction = Transaction::None;
         }
     }
 
@@ -230,7 +261,25 @@ impl ServerSession {
 
     /// What was accepted of the message under way, until the answer to [`ServerStep::Message`].
     pub fn envelope(&self) -> Option<&Envelope> {
-        self.envelope.as_ref()
+        self.transaction.open().map(|open| &open.envelope)
+    }
+
+    /// Octets of content that the session holds of the message under way, until the answer to
+    /// [`ServerStep::Message`]. In memory they take that and up to 1 MiB.
+    pub fn held(&self) -> usize {
+        match &self.mode {
+            Mode::Data(receiver) => receiver.kept(),
+            Mode::Message(message) => message.content.len(),
+            Mode::Command
+            | Mode::Mail(_)
+            | Mode::Rcpt(_)
+            | Mode::Chunk(_)
+            | Mode::Handshake
+            | Mode::Silent
+            | Mode::Closing => {
+                self.transaction.open().and_then(|open| open.chunks.as_ref()).map_or(0, ChunkReceiver::kept)
+            }
+        }
     }
 
     fn write(&mut self) -> ServerStep {
@@ -245,7 +294,7 @@ impl ServerSession {
         self.say(reply);
         self.mode = Mode::Closing;
         self.lines.clear();
-        self.envelope = None;
+        self.transaction = Transaction::None;
     }
 
     fn close_if_asked(&mut self) {

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 
+use super::transaction::{Open, Transaction};
 use super::{Mode, Peer, ServerSession, too_large};
-use crate::command::{Command, MailCommand, RcptCommand};
+use crate::command::{Command, CommandError, MailCommand, RcptCommand};
 use crate::lines::LineError;
 use crate::params::Body;
 use crate::reply::Reply;
@@ -22,12 +23,14 @@ impl ServerSession {
         };
         match Command::parse(&line) {
             Ok(command) => self.command(command),
+            // How many octets follow is not known, and they would be taken for commands.
+            Err(error @ CommandError::Chunk) => self.say_last(&error.reply()),
             Err(error) => self.refuse(&error.reply()),
         }
     }
 
     fn command(&mut self, command: Command) {
-        if !matches!(command, Command::Mail(_) | Command::Rcpt(_) | Command::Data | Command::Quit) {
+        if self.is_idle(&command) {
             self.idle_commands += 1;
             if self.idle_commands > self.options.max_idle_commands {
                 return self.say_last(&Reply::with_enhanced(
@@ -45,7 +48,7 @@ impl ServerSession {
             Command::Rcpt(rcpt) => self.rcpt(rcpt),
             Command::Data => self.data_command(),
             Command::Rset => {
-                self.envelope = None;
+                self.transaction = Transaction::None;
                 self.say(&Reply::with_enhanced(250, 0, 0, "OK"));
             }
             Command::Noop => self.say(&Reply::with_enhanced(250, 0, 0, "OK")),
@@ -58,13 +61,29 @@ impl ServerSession {
             Command::Expn(_) | Command::Auth { .. } => {
                 self.refuse(&Reply::with_enhanced(502, 5, 1, "Command not implemented"));
             }
-            // Its octets may follow at once and would be taken for commands: end the session.
-            Command::Bdat { .. } => self.say_last(&Reply::with_enhanced(502, 5, 1, "BDAT is not offered")),
+            Command::Bdat { size, last } => self.chunk_command(size, last),
+        }
+    }
+
+    /// Whether it brings no message further. Of MAIL and RCPT the answer says it.
+    fn is_idle(&self, command: &Command) -> bool {
+        match command {
+            Command::Mail(_) | Command::Rcpt(_) | Command::Data | Command::Quit => false,
+            Command::Bdat { size, last } => self.transaction.open().is_none() || (*size == 0 && !last),
+            Command::Ehlo(_)
+            | Command::Helo(_)
+            | Command::Rset
+            | Command::Noop
+            | Command::Vrfy(_)
+            | Command::Expn(_)
+            | Command::Help
+            | Command::StartTls
+            | Command::Auth { .. } => true,
         }
     }
 
     fn hello(&mut self, peer: Peer) {
-        self.envelope = None;
+        self.transaction = Transaction::None;
         if peer.extended {
             let mut offered = self.options.extensions.clone();
             offered.starttls &= !self.secure;
@@ -81,7 +100,7 @@ impl ServerSession {
         if self.peer.is_none() {
             return self.refuse_sequence("EHLO first");
         }
-        if self.envelope.is_some() {
+        if self.transaction.open().is_some() {
             return self.refuse_sequence("A message is under way already");
         }
         if let Some(parameter) = self.parameter_not_offered(&mail) {
@@ -103,7 +122,7 @@ impl ServerSession {
         let body_offered = match mail.body {
             None => true,
             Some(Body::SevenBit | Body::EightBitMime) => offers.eight_bit_mime,
-            // It needs BDAT, which is not here yet.
+            // Its lines end anyhow, and DATA, by which it may have to go on, cannot carry that.
             Some(Body::BinaryMime) => false,
         };
         let table = [
@@ -119,9 +138,12 @@ impl ServerSession {
     }
 
     fn rcpt(&mut self, rcpt: RcptCommand) {
-        let Some(envelope) = &self.envelope else {
+        let Some(Open { envelope, chunks }) = self.transaction.open() else {
             return self.refuse_sequence("MAIL first");
         };
+        if chunks.is_some() {
+            return self.refuse_sequence("The message has begun: RCPT before BDAT");
+        }
         if !self.options.extensions.dsn && (rcpt.notify.is_some() || rcpt.orcpt.is_some()) {
             return self.refuse(&Reply::with_enhanced(
                 555,

@@ -1,19 +1,24 @@
 //! The content of a message on its way in.
 
+use bytes::Bytes;
+
+use super::transaction::Transaction;
 use super::{Mode, ReceivedMessage, ServerSession, too_large};
 use crate::data::{DataProblem, DataProgress, DataReceiver};
 use crate::reply::Reply;
 
 impl ServerSession {
     pub(super) fn data_command(&mut self) {
-        let Some(envelope) = &self.envelope else {
+        let Some(open) = self.transaction.open() else {
             return self.refuse_sequence("MAIL first");
         };
-        if envelope.recipients.is_empty() {
+        if open.chunks.is_some() {
+            return self.refuse_sequence("The message comes by BDAT already");
+        }
+        if open.envelope.recipients.is_empty() {
             return self.refuse(&Reply::with_enhanced(554, 5, 1, "No valid recipients"));
         }
-        let expected = envelope.mail.size.and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
-        self.mode = Mode::Data(DataReceiver::new(self.options.max_message_size, expected));
+        self.mode = Mode::Data(DataReceiver::new(self.options.max_message_size, open.expected()));
         self.say(&Reply::new(354, "Send the message, end with a dot on a line of its own"));
     }
 
@@ -25,23 +30,28 @@ impl ServerSession {
             DataProgress::End(at) => {
                 self.lines.push(&bytes[at..]);
                 let Mode::Data(receiver) = std::mem::replace(&mut self.mode, Mode::Command) else { return };
-                self.data_ended(receiver);
+                self.content_ended(receiver.finish());
             }
         }
     }
 
-    fn data_ended(&mut self, receiver: DataReceiver) {
-        let problem = match receiver.finish() {
-            Ok(content) => {
-                self.mode = Mode::Message(ReceivedMessage { content });
-                return;
+    /// All octets of a message have come.
+    pub(super) fn content_ended(&mut self, content: Result<Bytes, DataProblem>) {
+        match content {
+            Ok(content) => self.mode = Mode::Message(ReceivedMessage { content }),
+            Err(problem) => {
+                self.transaction = Transaction::None;
+                self.refuse(&refusal(problem));
             }
-            Err(DataProblem::TooLarge) => too_large(),
-            Err(DataProblem::BareNewline) => {
-                Reply::with_enhanced(554, 6, 0, "Lines of a message must end in CR LF, without bare CR or LF")
-            }
-        };
-        self.envelope = None;
-        self.refuse(&problem);
+        }
+    }
+}
+
+pub(super) fn refusal(problem: DataProblem) -> Reply {
+    match problem {
+        DataProblem::TooLarge => too_large(),
+        DataProblem::BareNewline => {
+            Reply::with_enhanced(554, 6, 0, "Lines of a message must end in CR LF, without bare CR or LF")
+        }
     }
 }

@@ -15,7 +15,7 @@ pub struct ServerOptions {
     pub max_recipients: usize,
     /// Errors after which the session is ended with 421. An accepted message sets the count back.
     pub max_errors: u32,
-    /// Commands that bring no message further (all but accepted MAIL, RCPT and DATA), after which the session is
+    /// Commands that bring no message further (all but accepted MAIL, RCPT, DATA and BDAT), after which the session is
     /// ended with 421. An accepted message sets the count back.
     pub max_idle_commands: u32,
     /// What to offer. SIZE is set from `max_message_size`; STARTTLS is offered without TLS only, REQUIRETLS with TLS

@@ -1,3 +1,5 @@
+mod chunking;
+
 use proptest::prelude::*;
 
 use super::*;
