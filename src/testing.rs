@@ -97,6 +97,7 @@ pub(crate) fn account(name: &str) -> AccountRecord {
         webhook_secret: vec![0; 24],
         created: NOW,
         routes: Vec::new(),
+        replaced_secret: None,
     }
 }
 

@@ -58,6 +58,7 @@ pub(crate) fn account(name: &str) -> AccountRecord {
         webhook_secret: vec![0; 24],
         created: actors::Clock::system().now(),
         routes: Vec::new(),
+        replaced_secret: None,
     }
 }
 

@@ -617,5 +617,6 @@ fn account() -> AccountRecord {
         webhook_secret: vec![0; 24],
         created: START,
         routes: Vec::new(),
+        replaced_secret: None,
     }
 }
