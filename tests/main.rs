@@ -48,6 +48,7 @@ mod send_properties;
 mod serve;
 mod sessions;
 mod simulated_failures;
+mod slow_receivers;
 mod smtp_in;
 mod start_up;
 mod suppression_list;

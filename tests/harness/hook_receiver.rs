@@ -1,6 +1,7 @@
 //! A web server that records webhook calls and answers them as a test likes.
 
 use super::eventually;
+use mail::Timestamp;
 use serde_json::Value;
 use std::{
     net::SocketAddr,
@@ -20,6 +21,8 @@ pub(crate) struct Call {
     /// As they came.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
+    /// When it had been read.
+    pub(crate) read: Timestamp,
 }
 
 impl Call {
@@ -167,7 +170,7 @@ async fn read_call(stream: &mut BufReader<TcpStream>) -> Option<Call> {
     }
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
-    Some(Call { method, path, headers, body })
+    Some(Call { method, path, headers, body, read: actors::Clock::system().now() })
 }
 
 async fn read_line(stream: &mut BufReader<TcpStream>) -> Option<String> {
