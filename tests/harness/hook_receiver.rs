@@ -46,6 +46,10 @@ impl Call {
 /// What to do with a call.
 pub(crate) enum HookAnswer {
     Status(u16),
+    /// With many octets.
+    Long(u16),
+    /// 503, to be called again after so many seconds.
+    RetryAfter(u32),
     /// 307 to that URL.
     Redirect(String),
     /// Never answer.
@@ -86,6 +90,10 @@ impl HookReceiver {
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}/hook", self.address)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
     }
 
     /// All calls so far, in the order in which they came.
@@ -140,6 +148,13 @@ async fn serve(stream: TcpStream, calls: Arc<Mutex<Vec<Call>>>, script: Script) 
         let answer = match script(&call) {
             HookAnswer::Status(status) => {
                 format!("HTTP/1.1 {status} Scripted\r\nContent-Length: 6\r\n\r\nthanks")
+            }
+            HookAnswer::Long(status) => {
+                let body = "long ".repeat(1000);
+                format!("HTTP/1.1 {status} Scripted\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+            }
+            HookAnswer::RetryAfter(seconds) => {
+                format!("HTTP/1.1 503 Scripted\r\nRetry-After: {seconds}\r\nContent-Length: 0\r\n\r\n")
             }
             HookAnswer::Redirect(url) => {
                 format!("HTTP/1.1 307 Scripted\r\nLocation: {url}\r\nContent-Length: 0\r\n\r\n")
