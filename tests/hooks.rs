@@ -1,8 +1,8 @@
 //! How webhooks are called.
 
 use crate::harness::{
-    DnsServer, Embedded, EmbeddedBuilder, HookAnswer, HookReceiver, Server, account, eventually, judge,
-    message, message_to,
+    Action, DnsServer, Embedded, EmbeddedBuilder, HookAnswer, HookReceiver, Server, SmtpPeer, Verb, account,
+    eventually, judge, message, message_to,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use mail::HookId;
@@ -10,11 +10,11 @@ use serde_json::{Map, json};
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
-use store::records::{AccountRecord, HookOutcome, OutgoingWebhook, RetiredHookRecord};
+use store::records::{AccountRecord, EventKind, HookOutcome, OutgoingWebhook, RetiredHookRecord};
 
 #[tokio::test]
 async fn a_call_has_the_headers_of_the_contract_and_a_good_signature() {
@@ -189,6 +189,47 @@ async fn the_history_of_a_hook_has_every_call_with_the_start_of_its_answer() {
     let numbers: Vec<_> = calls.iter().map(|call| call.header("X-Mox-Webhook-Attempt").to_owned()).collect();
     assert_eq!(numbers, ["1", "2", "3"]);
     assert!(calls.iter().all(|call| call.header("webhook-id") == "hook_1"));
+}
+
+#[tokio::test]
+async fn events_are_told_as_the_account_wants_them() {
+    let cases: [(Vec<EventKind>, bool, &[&str]); 3] = [
+        (vec![EventKind::Delivered], false, &["delivered"]),
+        (vec![EventKind::Failed, EventKind::Delivered], true, &["delivered"]),
+        // The first call is refused, and made again before that of the next event.
+        (Vec::new(), true, &["delayed", "delayed", "delayed", "delivered"]),
+    ];
+    for (events, every_event, expected) in cases {
+        let refused = AtomicUsize::new(0);
+        let peer = SmtpPeer::scripted(move |moment| match moment.verb {
+            Verb::Rcpt if refused.fetch_add(1, Ordering::SeqCst) < 2 => Action::Reply("451 4.3.0 later"),
+            _ => Action::Usual,
+        })
+        .await;
+        let first = AtomicBool::new(true);
+        let receiver = HookReceiver::scripted(move |call| {
+            match call.json()["Event"] == "delayed" && first.swap(false, Ordering::SeqCst) {
+                true => HookAnswer::Status(500),
+                false => HookAnswer::Status(200),
+            }
+        })
+        .await;
+        let url = receiver.url();
+        let outgoing_webhook = Some(OutgoingWebhook { url, authorization: None, events, every_event });
+        let server = Embedded::builder()
+            .account(AccountRecord { outgoing_webhook, ..account("rider") })
+            .deliver_to(&peer)
+            .settings(|settings| {
+                settings.webhooks.retry = vec![Duration::from_millis(1); 2];
+                settings.delivery.retry = vec![Duration::from_millis(1); 5];
+            })
+            .start()
+            .await;
+        let id = server.send("friend@remote.example").await;
+        receiver.event("delivered", id.cast_signed()).await;
+        let told: Vec<_> = receiver.bodies().iter().map(|body| body["Event"].clone()).collect();
+        assert_eq!(told, expected, "every_event: {every_event}");
+    }
 }
 
 async fn one_call_refused(server: &Server) {
