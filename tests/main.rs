@@ -25,6 +25,7 @@ mod hooks;
 mod hostile_clients;
 mod hostile_content;
 mod hostile_peers;
+mod incoming;
 mod limits;
 mod mailboxes;
 mod main_job;
