@@ -118,7 +118,7 @@ async fn a_policy_of_reject_is_followed() {
         ("", forged.clone(), "550 5.7.1"),
         ("a@good.test", from("ceo@sub.bank.test"), "550 5.7.1"),
         ("a@good.test", from("ceo@under_score.bank.test"), "550 5.7.1"),
-        ("a@good.test", "From: ceo@bank.test\r\nFrom: ceo@bank.test\r\n\r\nhi\r\n".into(), "550 5.7.1"),
+        ("a@good.test", "From: a@good.test\r\nFrom: ceo@bank.test\r\n\r\nhi\r\n".into(), "554 5.6.0"),
         ("a@sub.strict.test", from("a@strict.test"), "550 5.7.1"),
         ("a@unknown.test", signed(&of_strict, &from("a@strict.test")), "550 5.7.1"),
         // What could not be looked up might have been good.

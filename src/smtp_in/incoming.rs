@@ -229,6 +229,9 @@ impl Incoming {
             Demand::Accept => return Ok(Some(results)),
             Demand::Refuse => refused_by_policy(),
             Demand::Later => try_policy_later(),
+            Demand::RefuseAuthors => {
+                say(554, 6, 0, "The message has more than one From field, send it with one")
+            }
         };
         for recipient in &envelope.recipients {
             let Some(from_id) = &recipient.from_id else { return Err(refusal) };

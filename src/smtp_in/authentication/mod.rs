@@ -17,6 +17,7 @@ use mail_auth::{
     AuthenticatedMessage, DkimOutput, MessageAuthenticator, SpfOutput, SpfResult,
     dmarc::{Policy as Asked, verify::DmarcParameters},
 };
+use received::Authors;
 use results::{DmarcCheck, Identity, Outcome, Policy, SpfCheck, Verdict};
 use signatures::{outcome_of_arc, outcome_of_dmarc};
 use std::{net::IpAddr, time::Duration};
@@ -102,10 +103,10 @@ async fn verify(by: &MessageAuthenticator, bringer: Bringer<'_>, received: &Rece
         signatures::verify(by, &message),
         signatures::verify_chain(by, &message),
     );
-    let dmarc = dmarc(by, &message, &signatures, &identity, spf).await;
+    let dmarc = dmarc(by, &message, &signatures, &identity, spf, received.authors()).await;
     Results {
         spf: SpfCheck { verdict: spf.into(), identity },
-        dkim: signatures::checks(&signatures, refused),
+        dkim: signatures::checks(&message, &signatures, refused),
         dmarc,
         arc: outcome_of_arc(&arc),
     }
@@ -142,13 +143,14 @@ async fn dmarc(
     signatures: &[DkimOutput<'_>],
     identity: &Identity,
     spf: SpfResult,
+    authors: Authors,
 ) -> DmarcCheck {
     let domain = identity.domain().map(Domain::as_ascii).unwrap_or_default();
     let spf = SpfOutput::new(domain.to_owned()).with_result(spf);
     let asked = by.verify_dmarc(DmarcParameters::new(message, signatures, domain, &spf));
     let Ok(found) = timeout(POLICY_TIME, asked).await else {
         let outcome = Outcome::because(Verdict::TempError, "no answer in time");
-        return DmarcCheck { outcome, from: None, policy: Policy::None };
+        return DmarcCheck { outcome, from: None, policy: Policy::None, authors };
     };
     DmarcCheck {
         outcome: outcome_of_dmarc(&found.result()),
@@ -158,6 +160,7 @@ async fn dmarc(
             Asked::Quarantine => Policy::Quarantine,
             Asked::Reject => Policy::Reject,
         },
+        authors,
     }
 }
 

@@ -1,6 +1,7 @@
 //! A received message as its authentication needs it. Hashing works a while on large ones, so these belong on a thread
 //! that may block.
 
+use super::signatures::is_named;
 use bytes::Bytes;
 use mail::Domain;
 use mail_auth::{AuthenticatedMessage, common::crypto::HashAlgorithm, dkim::Canonicalization};
@@ -17,6 +18,16 @@ pub(in crate::smtp_in) struct Received {
     /// Without `Authentication-Results` fields that claim to be ours, where there are any.
     cleaned: Option<Bytes>,
     header: Header,
+    authors: Authors,
+}
+
+/// How often there is a From field, where it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::smtp_in) enum Authors {
+    /// Once, not at all, or nobody asks.
+    Usual,
+    /// More than once, against RFC 5322, section 3.6: which of them a reader sees, nobody knows.
+    Repeated,
 }
 
 #[derive(Debug)]
@@ -38,9 +49,11 @@ type BodyHash = (Canonicalization, HashAlgorithm, u64, Vec<u8>);
 impl Received {
     /// Reads the message, for a server that goes by the name `hostname`. Where nobody is asked, `verifying` is false.
     pub(in crate::smtp_in) fn read(content: Bytes, hostname: &Domain, verifying: bool) -> Received {
-        let header = if verifying { Header::read(&content) } else { Header::None };
+        let message = if verifying { AuthenticatedMessage::parse(&content) } else { None };
+        let authors = message.as_ref().map_or(Authors::Usual, Authors::of);
+        let header = message.map_or(Header::None, Header::of);
         let cleaned = mail::without_results_of(hostname, &content).map(Bytes::from);
-        Received { content, cleaned, header }
+        Received { content, cleaned, header, authors }
     }
 
     /// The message to verify: what was signed, even if it is not to be kept. `None` without a header.
@@ -59,23 +72,33 @@ impl Received {
         }
     }
 
+    /// How often there is a From field.
+    pub(super) fn authors(&self) -> Authors {
+        self.authors
+    }
+
     /// The bytes to keep.
     pub(in crate::smtp_in) fn into_content(self) -> Bytes {
         self.cleaned.unwrap_or(self.content)
     }
 }
 
-impl Header {
-    fn read(content: &[u8]) -> Header {
-        match AuthenticatedMessage::parse(content) {
-            Some(message) if message.body_offset() > HEADER_MAX || message.headers.len() > FIELDS_MAX => {
-                Header::Huge { from: message.from }
-            }
-            Some(message) => {
-                Header::Usual { length: message.body_offset(), body_hashes: message.body_hashes }
-            }
-            None => Header::None,
+impl Authors {
+    fn of(message: &AuthenticatedMessage<'_>) -> Authors {
+        match message.headers.iter().filter(|(name, _)| is_named(name, "From")).nth(1) {
+            Some(_) => Authors::Repeated,
+            None => Authors::Usual,
         }
+    }
+}
+
+impl Header {
+    fn of(message: AuthenticatedMessage<'_>) -> Header {
+        let length = message.body_offset();
+        if length > HEADER_MAX || message.headers.len() > FIELDS_MAX {
+            return Header::Huge { from: message.from };
+        }
+        Header::Usual { length, body_hashes: message.body_hashes }
     }
 }
 
@@ -113,6 +136,20 @@ mod tests {
             let received = received(&content);
             let message = received.message().unwrap();
             assert_eq!((message.from.len(), message.dkim_headers.len()), (1, 0));
+        }
+    }
+
+    #[test]
+    fn a_second_from_field_is_seen() {
+        let huge = "x:\r\n".repeat(FIELDS_MAX);
+        for (content, expected) in [
+            ("From: a@example.org\r\n\r\nFrom: b@example.org\r\n", Authors::Usual),
+            ("From: a@example.org, b@example.org\r\n\r\n", Authors::Usual),
+            ("Subject: s\r\n\r\n", Authors::Usual),
+            ("From: a@example.org\r\nfrom : b@example.org\r\n\r\n", Authors::Repeated),
+            (&format!("From: a@example.org\r\n{huge}From: a@example.org\r\n\r\n"), Authors::Repeated),
+        ] {
+            assert_eq!(received(content).authors(), expected, "{content:?}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! What was found out about who a message is from, and what follows.
 
+use super::received::Authors;
 use mail::{Address, Domain};
 use std::fmt::{self, Write as _};
 
@@ -45,6 +46,8 @@ pub(super) struct DmarcCheck {
     pub(super) from: Option<Domain>,
     /// What its owner wants done when it does not.
     pub(super) policy: Policy,
+    /// Whether the message says once who its author is.
+    pub(super) authors: Authors,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,15 +77,17 @@ pub(super) enum Verdict {
     PermError,
 }
 
-/// What the owner of the domain in From wants of us.
+/// What to do with the message for its author's sake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::smtp_in) enum Demand {
-    /// Nothing that concerns the session.
+    /// Take it.
     Accept,
-    /// That the message is refused.
+    /// Refuse it, as the domain in From wants.
     Refuse,
     /// The same, unless what could not be found out now, and can be later, says otherwise.
     Later,
+    /// Refuse it, since nobody can tell who its author is.
+    RefuseAuthors,
 }
 
 impl Results {
@@ -117,9 +122,13 @@ impl Results {
         domains
     }
 
-    /// What the policy of the domain in From makes of this. Signatures and SPF that could not be looked up might
+    /// What the policy of the domain in From makes of this. Several From fields would get around any policy (RFC 7489,
+    /// section 6.6.1). Signatures and SPF that could not be looked up might
     /// have been good.
     pub(in crate::smtp_in) fn demand(&self) -> Demand {
+        if self.dmarc.authors == Authors::Repeated {
+            return Demand::RefuseAuthors;
+        }
         match (self.dmarc.policy, self.dmarc.outcome.verdict) {
             (Policy::None | Policy::Quarantine, _) | (_, Verdict::Pass | Verdict::None) => Demand::Accept,
             _ if self.is_uncertain() => Demand::Later,
@@ -283,7 +292,12 @@ mod tests {
         Results {
             spf: SpfCheck { verdict: spf, identity: Identity::MailFrom(address("a@example.org")) },
             dkim: dkim.iter().map(|(verdict, by)| signature(*verdict, by)).collect(),
-            dmarc: DmarcCheck { outcome: Outcome::of(dmarc), from: Some(domain("example.org")), policy },
+            dmarc: DmarcCheck {
+                outcome: Outcome::of(dmarc),
+                from: Some(domain("example.org")),
+                policy,
+                authors: Authors::Usual,
+            },
             arc: Outcome::of(Nothing),
         }
     }
@@ -348,6 +362,8 @@ mod tests {
             // A name that is none of a host has a policy all the same.
             found.dmarc.from = None;
             assert_eq!(found.demand(), expected, "{found}");
+            found.dmarc.authors = Authors::Repeated;
+            assert_eq!(found.demand(), Demand::RefuseAuthors, "{found}");
         }
     }
 

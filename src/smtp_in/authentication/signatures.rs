@@ -7,6 +7,7 @@ use super::{
 use mail::{Domain, is_dkim_selector};
 use mail_auth::{
     AuthenticatedMessage, DkimOutput, DkimResult, DmarcResult, DnsError, Error, MessageAuthenticator,
+    arc::ArcError,
     common::{auth_results::AsAuthResult, crypto::Algorithm},
     dkim::{DkimError, Signature},
 };
@@ -71,23 +72,44 @@ pub(super) async fn verify_chain(
     by: &MessageAuthenticator,
     message: &AuthenticatedMessage<'_>,
 ) -> DkimResult {
+    if message.ams_headers.is_empty() && !(message.as_headers.is_empty() && message.aar_headers.is_empty()) {
+        // mail-auth looks for a chain by its signatures alone.
+        return DkimResult::Fail(Error::Arc(ArcError::BrokenChain));
+    }
     match timeout(METHOD_TIME, by.verify_arc(message)).await {
         Ok(found) => found.result().clone(),
         Err(_) => DkimResult::TempError(no_answer()),
     }
 }
 
+/// Whether a field has that name. White space may follow it (RFC 5322, section 4.5).
+pub(super) fn is_named(name: &[u8], expected: &str) -> bool {
+    name.trim_ascii_end().eq_ignore_ascii_case(expected.as_bytes())
+}
+
 fn no_answer() -> Error {
     Error::Dns(DnsError::Resolver("no answer in time".into()))
 }
 
-/// What is said about each signature.
-pub(super) fn checks(found: &[DkimOutput<'_>], refused: Vec<SignatureCheck>) -> Vec<SignatureCheck> {
-    // Those that cannot be read come first, and there may be any number of them.
-    let (readable, unreadable): (Vec<_>, Vec<_>) = found.iter().partition(|one| one.signature().is_some());
-    let verified = readable.into_iter().chain(unreadable);
+/// What is said about each signature: about those of `message` that were verified, those that were refused before, and
+/// those that cannot be read, of which mail-auth tells only some.
+pub(super) fn checks(
+    message: &AuthenticatedMessage<'_>,
+    found: &[DkimOutput<'_>],
+    refused: Vec<SignatureCheck>,
+) -> Vec<SignatureCheck> {
+    let verified = found.iter().filter(|one| one.signature().is_some());
     let verified = verified.map(|one| check(outcome_of_dkim(one.result()), one.signature()));
-    verified.chain(refused).take(SIGNATURES_MAX).collect()
+    let unreadable = message.errors.iter().filter(|field| is_named(field.name, "DKIM-Signature"));
+    let unreadable = unreadable.map(|field| {
+        let reason = match &field.header {
+            // In mail-auth's words, a record of DNS that cannot be read.
+            Error::ParseError => "syntax error".to_owned(),
+            error => reason(error),
+        };
+        check(Outcome::because(Verdict::Neutral, reason), None)
+    });
+    verified.chain(refused).chain(unreadable).take(SIGNATURES_MAX).collect()
 }
 
 fn check(outcome: Outcome, signature: Option<&Signature>) -> SignatureCheck {
