@@ -191,11 +191,14 @@ struct Keys {
 
 impl Keys {
     fn new() -> Keys {
-        Keys { rsa: DkimKey::generate_rsa().unwrap(), ed25519: DkimKey::generate_ed25519().unwrap() }
+        Keys {
+            rsa: DkimKey::generate_rsa().expect("a key"),
+            ed25519: DkimKey::generate_ed25519().expect("a key"),
+        }
     }
 
     fn records(&self) -> Vec<(&'static str, &'static str, String)> {
-        let record = |der: &[u8]| DkimKey::from_pkcs8_der(der).unwrap().dns_record();
+        let record = |der: &[u8]| DkimKey::from_pkcs8_der(der).expect("a key").dns_record();
         let (rsa, ed25519) = (record(&self.rsa), record(&self.ed25519));
         [
             ("rsa._domainkey.signed.test", rsa.clone()),
@@ -212,7 +215,7 @@ impl Keys {
     }
 
     fn rsa_key(&self) -> RsaKey<Sha256> {
-        RsaKey::from_key_der(PrivateKeyDer::Pkcs8(self.rsa.as_slice().into())).unwrap()
+        RsaKey::from_key_der(PrivateKeyDer::Pkcs8(self.rsa.as_slice().into())).expect("a key")
     }
 
     /// The header of a signature with the RSA key.
@@ -225,23 +228,23 @@ impl Keys {
     ) -> String {
         let signer = DkimSigner::from_key(self.rsa_key()).domain("signed.test").selector(selector);
         let signer = change(signer.headers(fields.iter().copied()));
-        folded_right(signer.sign(message.as_bytes()).unwrap().to_header())
+        folded_right(signer.sign(message.as_bytes()).expect("a signature").to_header())
     }
 
     fn sign_ed25519(&self, selector: &str, message: &str) -> String {
-        let key = Ed25519Key::from_pkcs8_maybe_unchecked_der(&self.ed25519).unwrap();
+        let key = Ed25519Key::from_pkcs8_maybe_unchecked_der(&self.ed25519).expect("a key");
         let signer = DkimSigner::from_key(key).domain("signed.test").selector(selector);
         let signer = signer.headers(["From", "To", "Subject"]);
-        folded_right(signer.sign(message.as_bytes()).unwrap().to_header())
+        folded_right(signer.sign(message.as_bytes()).expect("a signature").to_header())
     }
 
     /// The three fields of the first link of a chain.
     fn seal(&self, message: &str) -> String {
-        let parsed = AuthenticatedMessage::parse(message.as_bytes()).unwrap();
+        let parsed = AuthenticatedMessage::parse(message.as_bytes()).expect("a header");
         let results = AuthenticationResults::new("relay.test");
         let sealer = ArcSealer::from_key(self.rsa_key()).domain("signed.test").selector("rsa");
         let sealer = sealer.headers(["From", "To", "Subject"]);
-        sealer.seal(&parsed, &results, &ArcOutput::default()).unwrap().to_header()
+        sealer.seal(&parsed, &results, &ArcOutput::default()).expect("a seal").to_header()
     }
 }
 

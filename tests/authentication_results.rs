@@ -20,14 +20,14 @@ const ZONE: &str = "good.test TXT \"v=spf1 ip4:127.0.0.1 -all\"\n\
 
 /// Signs as `selector` of `domain`, and has put the key into the zone.
 fn signer(zone: &mut String, domain: &str, selector: &str) -> DkimSigner {
-    let key = DkimKey::from_pkcs8_der(&DkimKey::generate_ed25519().unwrap()).unwrap();
+    let key = DkimKey::from_pkcs8_der(&DkimKey::generate_ed25519().expect("a key")).expect("a key");
     *zone += &format!("{selector}._domainkey.{domain} TXT \"{}\"\n", key.dns_record());
-    DkimSigner::new(domain.parse().unwrap(), selector, Arc::new(key)).unwrap()
+    DkimSigner::new(domain.parse().expect("a domain"), selector, Arc::new(key)).expect("a selector")
 }
 
 fn signed(signer: &DkimSigner, content: &str) -> String {
-    let signature = signer.sign(content.as_bytes()).unwrap();
-    String::from_utf8(signature).unwrap() + content
+    let signature = signer.sign(content.as_bytes()).expect("a signature");
+    String::from_utf8(signature).expect("ASCII") + content
 }
 
 fn from(address: &str) -> String {
@@ -201,7 +201,7 @@ async fn mail_to_a_known_from_id_is_not_refused_by_policy() {
 #[tokio::test]
 async fn forged_results_are_taken_out_and_signatures_over_them_still_count() {
     let mut zone = ZONE.to_owned();
-    let key = DkimKey::generate_ed25519().unwrap();
+    let key = DkimKey::generate_ed25519().expect("a key");
     let record = DkimKey::from_pkcs8_der(&key).unwrap().dns_record();
     zone += &format!("s._domainkey.good.test TXT \"{record}\"\n");
     let mx = Exchanger::start(&zone).await;
@@ -221,9 +221,9 @@ fn signature_over(key: &[u8], fields: &[&str], content: &str) -> String {
         common::{crypto::Ed25519Key, headers::HeaderWriter},
         dkim::DkimSigner,
     };
-    let signer = DkimSigner::from_key(Ed25519Key::from_pkcs8_maybe_unchecked_der(key).unwrap());
+    let signer = DkimSigner::from_key(Ed25519Key::from_pkcs8_maybe_unchecked_der(key).expect("a key"));
     let signer = signer.domain("good.test").selector("s").headers(fields.iter().copied());
-    signer.sign(content.as_bytes()).unwrap().to_header()
+    signer.sign(content.as_bytes()).expect("a signature").to_header()
 }
 
 #[tokio::test]

@@ -177,3 +177,60 @@ impl From<SpfResult> for Verdict {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use std::net::UdpSocket;
+
+    fn received(content: &str) -> Received {
+        Received::read(Bytes::copy_from_slice(content.as_bytes()), &"mx.example".parse().unwrap(), true)
+    }
+
+    async fn verify(nameserver: std::net::SocketAddr, content: &str) -> Results {
+        let settings = Dns { nameservers: vec![nameserver], ..config::Settings::defaults().dns };
+        let authenticator = Authenticator::new(Mode::Serve, &settings).unwrap();
+        let bringer = Bringer {
+            remote: [192, 0, 2, 1].into(),
+            name: "client.example",
+            mail_from: &"a@example.org".parse().unwrap(),
+            hostname: &"mx.example".parse().unwrap(),
+        };
+        authenticator.verify(bringer, &received(content)).await.unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn name_servers_that_never_answer_cost_half_a_minute_at_most() {
+        let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let signature = |number: usize| {
+            // Of an empty body.
+            let bh = "frcCV1k9oG9oKj3dpUqdJg1PxRT2RSN/XKdLCPjaYaY=";
+            format!(
+                "DKIM-Signature: v=1; a=rsa-sha256; d=s{number}.example; s=s; h=From; bh={bh}; b=c2ln\r\n"
+            )
+        };
+        let signatures: String = (0..10).map(signature).collect();
+        let begun = tokio::time::Instant::now();
+        let content = format!("{signatures}From: a@example.org\r\n\r\n");
+        let results = verify(silent.local_addr().unwrap(), &content).await;
+        assert!(begun.elapsed() <= METHOD_TIME + POLICY_TIME, "{:?}", begun.elapsed());
+        assert_eq!(results.spf.verdict, Verdict::TempError, "{results}");
+        assert_eq!(results.dmarc.outcome.verdict, Verdict::TempError, "{results}");
+        assert_eq!(results.dkim.len(), 10);
+        for signature in &results.dkim {
+            assert_eq!(signature.outcome.verdict, Verdict::TempError, "{results}");
+        }
+        assert_eq!(results.demand(), Demand::Accept);
+    }
+
+    #[tokio::test]
+    async fn a_developers_server_asks_nobody() {
+        let authenticator = Authenticator::new(Mode::Local, &config::Settings::defaults().dns).unwrap();
+        let (hostname, mail_from) = ("mx.example".parse().unwrap(), ReversePath::Null);
+        let bringer =
+            Bringer { remote: [127, 0, 0, 1].into(), name: "c", mail_from: &mail_from, hostname: &hostname };
+        assert!(!authenticator.asks());
+        assert_eq!(authenticator.verify(bringer, &received("From: a@example.org\r\n\r\n")).await, None);
+    }
+}
