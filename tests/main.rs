@@ -7,6 +7,8 @@
 mod accounts;
 mod acme;
 mod authentication;
+mod authentication_judges;
+mod authentication_results;
 mod browser;
 mod clients;
 mod config_cli;
