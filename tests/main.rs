@@ -7,6 +7,8 @@
 mod accounts;
 mod acme;
 mod authentication;
+mod authentication_judges;
+mod authentication_results;
 mod browser;
 mod clients;
 mod config_cli;
@@ -49,6 +51,7 @@ mod send_properties;
 mod serve;
 mod sessions;
 mod simulated_failures;
+mod slow_receivers;
 mod smtp_in;
 mod start_up;
 mod suppression_list;

@@ -1,6 +1,7 @@
 //! SMTP for incoming mail: the listeners, and the sessions on them.
 
 mod admission;
+mod authentication;
 mod deadlines;
 mod driver;
 mod incoming;
@@ -14,6 +15,7 @@ mod transfers;
 
 use crate::app::{App, Mode};
 use admission::Admission;
+use authentication::Authenticator;
 use bytes::BytesMut;
 use deadlines::Deadlines;
 use incoming::Incoming;
@@ -57,7 +59,8 @@ pub fn serve(app: Arc<App>, listener: net::TcpListener) -> io::Result<SmtpServer
 /// Answers SMTP on several listeners that share their limits, with STARTTLS where `tls` is given. Once for an [`App`].
 ///
 /// # Errors
-/// When a listener is of no use to the runtime, or the app's registry has the counters already.
+/// When a listener is of no use to the runtime, the app's registry has the counters already, or no name servers are
+/// known.
 pub fn serve_all(
     app: Arc<App>,
     listeners: Vec<net::TcpListener>,
@@ -111,6 +114,7 @@ impl SmtpServer {
 struct Shared {
     app: Arc<App>,
     metrics: Metrics,
+    authenticator: Rc<Authenticator>,
     options: ServerOptions,
     admission: Rc<Admission>,
     transfers: Rc<Transfers>,
@@ -128,6 +132,9 @@ impl Shared {
         let message_size_max = usize::try_from(limits.message_size_max).unwrap_or(usize::MAX);
         Ok(Shared {
             metrics: Metrics::register(&app.registry).map_err(io::Error::other)?,
+            authenticator: Rc::new(
+                Authenticator::new(app.mode, &app.settings.dns).map_err(io::Error::other)?,
+            ),
             options: options(&app, message_size_max, tls.is_some()),
             admission: Rc::new(Admission::new(limits.smtp_sessions_max, per_client_max)),
             transfers: Rc::new(Transfers::new(TRANSFERS_MAX.max(message_size_max.saturating_mul(3)))),
@@ -205,8 +212,9 @@ fn begin(
         }
     };
     let session = ServerSession::new(shared.options.clone());
-    let incoming = Incoming::new(Arc::clone(&shared.app), shared.metrics.clone(), remote);
     let deadlines = Deadlines::new(shared.app.settings.limits.smtp_session_time);
+    let authenticator = Rc::clone(&shared.authenticator);
+    let incoming = Incoming::new(Arc::clone(&shared.app), shared.metrics.clone(), authenticator, remote);
     let (transfer, phase, tls) = (shared.transfers.begin(), phase.clone(), shared.tls.clone());
     sessions.spawn_local(async move {
         // A session is a few small writes, each waited for. Without it they are only slower.

@@ -1,7 +1,7 @@
 //! Sessions over real sockets, with a real store behind them.
 
 use super::*;
-use crate::testing::{Setup, account, domain};
+use crate::testing::{Setup, account, domain, no_names};
 use bytes::Bytes;
 use config::Settings;
 use mail::{AccountId, MsgId};
@@ -31,8 +31,10 @@ async fn a_message_arrives_in_the_inbox_as_it_was_sent() {
 
     let [(record, content)] = server.inbox("rider").try_into().expect("one message");
     let received = format!(
-        "Return-Path: <sender@example.org>\r\nReceived: from client.example ([127.0.0.1])\r\n\tby mx.example with ESMTP \
-         id {id}\r\n\tfor <rider+abc123@localhost>;\r\n\tSun, 22 Nov 2026 "
+        "Return-Path: <sender@example.org>\r\nAuthentication-Results: mx.example;\r\n\tspf=none \
+         smtp.mailfrom=sender@example.org;\r\n\tdkim=none;\r\n\tdmarc=none \
+         header.from=example.org;\r\n\tarc=none\r\nReceived: from client.example ([127.0.0.1])\r\n\tby mx.example with \
+         ESMTP id {id}\r\n\tfor <rider+abc123@localhost>;\r\n\tSun, 22 Nov 2026 "
     );
     let text = String::from_utf8(content.to_vec()).unwrap();
     assert!(text.starts_with(&received), "{text}");
@@ -459,7 +461,10 @@ impl TestServer {
     }
 
     fn start_with(mode: Mode, pending_max: usize, change: impl FnOnce(&mut Settings)) -> TestServer {
-        let mut setup = Setup::new("mx.example", change);
+        let mut setup = Setup::new("mx.example", |settings| {
+            settings.dns.nameservers = vec![no_names()];
+            change(settings);
+        });
         setup.mode = mode;
         setup.options.writer.pending_max = pending_max;
         setup.writer.commit(accounts().iter()).unwrap();
@@ -517,7 +522,8 @@ impl TestServer {
     async fn converse<T>(&self, transfer_max: usize, client: impl AsyncFnOnce(DuplexStream) -> T) -> T {
         let options = options(&self.app, 1 << 20, false);
         let metrics = Metrics::register(&Registry::new()).unwrap();
-        let incoming = Incoming::new(Arc::clone(&self.app), metrics, [127, 0, 0, 1].into());
+        let authenticator = Rc::new(Authenticator::new(Mode::Local, &self.app.settings.dns).unwrap());
+        let incoming = Incoming::new(Arc::clone(&self.app), metrics, authenticator, [127, 0, 0, 1].into());
         let transfer = Rc::new(Transfers::new(transfer_max)).begin();
         let (_phase, watched) = watch::channel(Phase::Open);
         let (ours, theirs) = tokio::io::duplex(1 << 20);

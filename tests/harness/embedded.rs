@@ -1,7 +1,8 @@
 //! A server inside the test's own process, with the settings, domains and accounts that the test likes.
 
 use super::{
-    Api, COMMON_PORT, DnsServer, PASSWORD, SignedDns, SmtpPeer, api::client, server::disk_directory,
+    Api, COMMON_PORT, DnsServer, PASSWORD, SignedDns, SmtpPeer, api::client, dns::no_names,
+    server::disk_directory,
 };
 use actors::Router;
 use bytes::Bytes;
@@ -60,6 +61,7 @@ pub(crate) fn account(name: &str) -> AccountRecord {
         webhook_secret: vec![0; 24],
         created: actors::Clock::system().now(),
         routes: Vec::new(),
+        replaced_secret: None,
     }
 }
 
@@ -238,6 +240,7 @@ impl Embedded {
         settings.store.map_size = 1 << 30;
         settings.webhooks.allow_networks = vec!["127.0.0.0/8".parse().expect("a network")];
         settings.limits.shutdown_grace = Duration::ZERO;
+        settings.dns.nameservers = vec![no_names()];
         EmbeddedBuilder {
             settings,
             directory: vec![Change::PutDomain(domain("localhost"))],
