@@ -124,6 +124,7 @@ pub(crate) fn account(name: &str) -> AccountRecord {
         webhook_secret: vec![0; 24],
         created: NOW,
         routes: Vec::new(),
+        replaced_secret: None,
     }
 }
 
@@ -165,6 +166,8 @@ fn actor_options(hostname: &str, metrics: Metrics) -> Options {
             schedule: RetrySchedule(Vec::new()),
             calls_per_url_max: 1,
             calls_max: 1,
+            calls_waiting_max: 1,
+            body_bytes_max: 64 << 20,
             due_batch_max: 1,
         },
         janitor: JanitorOptions { interval: seconds(3600), batch: 1, keep_events: seconds(3600) },
