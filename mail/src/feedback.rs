@@ -2,6 +2,7 @@
 //! programs that have a format of their own, and complaints (RFC 5965).
 
 mod address;
+mod answer;
 mod qmail;
 mod status;
 
@@ -13,6 +14,7 @@ use crate::{
         entity::{Entity, cut},
     },
 };
+use answer::Answer;
 use serde::{Deserialize, Serialize};
 
 /// What a message says about one that was sent.
@@ -52,9 +54,8 @@ pub struct RecipientStatus {
     pub names: Vec<Address>,
     /// What became of it.
     pub action: StatusAction,
-    /// The reply code that decided it, 200 to 599; made from the status (`5.1.1` is 500) where no reply is told, and 0
-    /// where neither is.
-    pub code: u16,
+    /// The reply code that decided it.
+    pub code: ReportedCode,
     /// The enhanced code of that reply, or the status.
     pub enhanced: Option<EnhancedCode>,
     /// The text of that reply, on one line; at most 1,000 octets.
@@ -63,18 +64,53 @@ pub struct RecipientStatus {
     pub verdict: Verdict,
 }
 
+/// The reply code that a report tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReportedCode {
+    /// That of the reply that it quotes; 200 to 599.
+    Quoted(u16),
+    /// It quotes none, and the class of the status stands for it: 250, 400 or 500.
+    FromStatus(u16),
+    /// It tells neither.
+    Untold,
+}
+
+impl ReportedCode {
+    /// The code; 0 when there is none.
+    pub const fn number(self) -> u16 {
+        match self {
+            ReportedCode::Quoted(code) | ReportedCode::FromStatus(code) => code,
+            ReportedCode::Untold => 0,
+        }
+    }
+}
+
 impl RecipientStatus {
-    /// Judges what is told. Without a `code`, the first digit of the enhanced one stands for it.
+    /// Judges what is told: the reply like one of a session, or else the status.
     fn judged(
         names: Vec<Address>,
         action: StatusAction,
-        code: Option<u16>,
-        enhanced: Option<EnhancedCode>,
-        text: String,
+        answer: Option<Answer>,
+        status: Option<EnhancedCode>,
+        otherwise: String,
     ) -> RecipientStatus {
-        let code = code.or(enhanced.map(|enhanced| u16::from(enhanced.class()) * 100)).unwrap_or(0);
-        let text = cut(text, TEXT_MAX);
-        let verdict = Verdict::of(code, enhanced, &text);
+        let Some(answer) = answer else {
+            let code = status.map_or(ReportedCode::Untold, |status| {
+                ReportedCode::FromStatus(if status.class() == 2 {
+                    250
+                } else {
+                    u16::from(status.class()) * 100
+                })
+            });
+            let text = cut(otherwise, TEXT_MAX);
+            let verdict = Verdict::of(code.number(), status, &text);
+            return RecipientStatus { names, action, code, enhanced: status, text, verdict };
+        };
+        let text = cut(answer.text, TEXT_MAX);
+        // Programs put 5.0.0 where the reply has no enhanced code; the rules know better what such a reply means.
+        let telling = status.filter(|status| (status.subject(), status.detail()) != (0, 0));
+        let verdict = Verdict::of(answer.code, answer.enhanced.or(telling), &text);
+        let (code, enhanced) = (ReportedCode::Quoted(answer.code), answer.enhanced.or(status));
         RecipientStatus { names, action, code, enhanced, text, verdict }
     }
 }
@@ -132,7 +168,7 @@ const MESSAGE_ID_MAX: usize = 998;
 pub fn read(raw: &[u8]) -> Option<Feedback> {
     let root = Entity::parse(raw, "text/plain");
     if root.content_type == "text/plain" {
-        return qmail::read(root.body).map(Feedback::Status);
+        return qmail::read(&root.decoded_start(PART_MAX)).map(Feedback::Status);
     }
     if root.content_type != "multipart/report" {
         return None;

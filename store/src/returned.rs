@@ -115,7 +115,7 @@ impl Txn<'_> {
         }
         let suppressing = self.suppress_after_return(id, &sent, &what, now)?;
         let (code, enhanced, text) = match what {
-            What::Status(status) => (status.code, status.enhanced, status.text),
+            What::Status(status) => (status.code.number(), status.enhanced, status.text),
             What::Complaint => (0, None, "complaint: the recipient reported the message as abuse".into()),
             What::Unrecognized => (0, None, "something other than an understood report came back".into()),
         };
@@ -164,12 +164,12 @@ impl Txn<'_> {
                 if let Sent::Retired(retired) = sent {
                     self.note_late_failure(id, record, retired.expires, now)?;
                 }
-                let answer =
-                    SmtpAnswer { code: status.code, enhanced: status.enhanced, text: status.text.clone() };
+                let code = status.code.number();
+                let answer = SmtpAnswer { code, enhanced: status.enhanced, text: status.text.clone() };
                 let failure = Failure {
                     answer: Some(&answer),
                     verdict: Some(status.verdict),
-                    suppress: Suppress::after(status.code, status.verdict),
+                    suppress: Suppress::after_report(status.code, status.verdict),
                     source: SuppressionSource::Dsn(id),
                 };
                 self.suppress_after_failure(id, record, failure, now)?

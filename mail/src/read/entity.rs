@@ -105,6 +105,12 @@ impl<'a> Entity<'a> {
         self.transfer().decode(self.body)
     }
 
+    /// The start of the content, of what at most `max` octets encode.
+    pub(crate) fn decoded_start(&self, max: usize) -> Cow<'a, [u8]> {
+        let transfer = self.transfer();
+        transfer.decode(transfer.start(self.body, max))
+    }
+
     /// The content as text with `\n` lines, cut. No more is decoded than that needs, as a body may be a hundred
     /// times as long.
     pub(super) fn text(&self) -> String {
