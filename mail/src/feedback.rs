@@ -3,6 +3,7 @@
 
 mod address;
 mod answer;
+mod blocks;
 mod qmail;
 mod status;
 
@@ -210,22 +211,6 @@ fn original_message(returned: &[u8]) -> OriginalMessage {
         return_path: value(header, "Return-Path").and_then(|path| address::plain(&path)),
         recipients: recipients.filter_map(|to| Address::parse(&to.address).ok()).collect(),
     }
-}
-
-/// The blocks of fields of a report part, which empty lines divide.
-fn blocks(part: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = part;
-    std::iter::from_fn(move || {
-        while let Some(after) = rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n")) {
-            rest = after;
-        }
-        if rest.is_empty() {
-            return None;
-        }
-        let (block, after) = split(rest);
-        rest = after;
-        Some(block)
-    })
 }
 
 /// The value of the first field of that name.

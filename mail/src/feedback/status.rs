@@ -4,7 +4,8 @@ use super::{
     OriginalMessage, RecipientStatus, StatusAction, StatusNotification,
     address::{hexadecimal, typed},
     answer::Answer,
-    blocks, value,
+    blocks::blocks,
+    value,
 };
 use crate::EnhancedCode;
 

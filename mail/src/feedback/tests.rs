@@ -117,6 +117,29 @@ fn every_block_that_is_understood_is_read() {
 }
 
 #[test]
+fn recipients_are_told_apart_without_empty_lines_between_them() {
+    let first = "Final-Recipient: rfc822; a@example.org\r\nAction: failed\r\nStatus: 5.1.1\r\n";
+    let second = "Final-Recipient: rfc822; b@example.org\r\nAction: delayed\r\nStatus: 4.2.2\r\n";
+    let original = |name: &str| format!("Original-Recipient: rfc822; {name}@example.org\r\n");
+    let (a, b) = (original("a"), original("b"));
+    for (machine, names) in [
+        (format!("{first}{second}"), [1, 1]),
+        (format!("Reporting-MTA: dns; mx.example\r\n{first}{second}"), [1, 1]),
+        (format!("{a}{first}{b}{second}"), [2, 2]),
+        (format!("{first}{b}{second}"), [1, 2]),
+        (format!("{a}{first}{second}"), [2, 1]),
+        (format!("{first}{a}\r\n{second}{b}"), [2, 2]),
+    ] {
+        let Some(Feedback::Status(status)) = read(report("delivery-status", &machine, "").as_bytes()) else {
+            panic!("{machine}")
+        };
+        let seen: Vec<_> = status.recipients.iter().map(|block| (block.action, block.names.len())).collect();
+        assert_eq!(seen, [(StatusAction::Failed, names[0]), (StatusAction::Delayed, names[1])], "{machine}");
+        assert!(status.recipients[1].names.iter().all(|name| name.to_string() == "b@example.org"));
+    }
+}
+
+#[test]
 fn the_bounces_of_qmail_are_read() {
     let raw = "From: MAILER-DAEMON@mx.example\r\nSubject: failure notice\r\n\r\n\
         Hi. This is the qmail-send program at mx.example.\r\n\
