@@ -167,15 +167,18 @@ const MESSAGE_ID_MAX: usize = 998;
 /// What a message says about one that was sent; `None` when it says nothing of the kind. Its work is in proportion to
 /// the size of the message.
 pub fn read(raw: &[u8]) -> Option<Feedback> {
-    let root = Entity::parse(raw, "text/plain");
+    of_entity(&read::entity(raw))
+}
+
+/// The same of a message whose parts are known.
+pub(crate) fn of_entity(root: &Entity<'_>) -> Option<Feedback> {
     if root.content_type == "text/plain" {
         return qmail::read(&root.decoded_start(PART_MAX)).map(Feedback::Status);
     }
     if root.content_type != "multipart/report" {
         return None;
     }
-    let parts: Vec<_> =
-        root.raw_parts().take(PARTS_MAX).map(|raw| Entity::parse(raw, "text/plain")).collect();
+    let parts = &root.parts[..root.parts.len().min(PARTS_MAX)];
     let of_type = |types: &[&str]| parts.iter().find(|part| types.contains(&&*part.content_type));
     let original =
         of_type(&["message/rfc822", "text/rfc822-headers", "message/global", "message/global-headers"]);

@@ -46,8 +46,7 @@ pub(super) fn prepare(
     if has_looped(&received) {
         return Err(Unready::Loop);
     }
-    let read = mail::read::read(&received);
-    let feedback = mail::feedback::read(&received);
+    let (read, feedback) = mail::read::read_with_feedback(&received);
     Ok(Prepared {
         feedback,
         size: (trace.len() + received.len()) as u64,

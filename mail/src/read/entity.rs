@@ -20,7 +20,7 @@ pub(crate) struct Entity<'a> {
     parameters: BTreeMap<String, String>,
     disposition: String,
     filename: String,
-    pub(super) parts: Vec<Entity<'a>>,
+    pub(crate) parts: Vec<Entity<'a>>,
 }
 
 impl<'a> Entity<'a> {
