@@ -4,6 +4,7 @@
 mod address;
 mod answer;
 mod blocks;
+mod exim;
 mod qmail;
 mod status;
 
@@ -134,7 +135,7 @@ pub enum StatusAction {
 /// A recipient's complaint of type `abuse` (RFC 5965, 3.1).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Complaint {
-    /// Whom the message was sent to, as far as told: `Original-Rcpt-To`; at most 100.
+    /// Whom the message was sent to, as far as told: `Original-Rcpt-To`, `Removal-Recipient`; at most 100.
     pub recipients: Vec<Address>,
     /// The message.
     pub original: OriginalMessage,
@@ -173,7 +174,10 @@ pub fn read(raw: &[u8]) -> Option<Feedback> {
 /// The same of a message whose parts are known.
 pub(crate) fn of_entity(root: &Entity<'_>) -> Option<Feedback> {
     if root.content_type == "text/plain" {
-        return qmail::read(&root.decoded_start(PART_MAX)).map(Feedback::Status);
+        let failed = exim::failed_recipients(root.header);
+        let body = root.decoded_start(PART_MAX);
+        let read = if failed.is_empty() { qmail::read(&body) } else { exim::read(failed, &body) };
+        return read.map(Feedback::Status);
     }
     if root.content_type != "multipart/report" {
         return None;
@@ -200,7 +204,8 @@ fn complaint(report: &[u8], mut original: OriginalMessage) -> Option<Complaint> 
     }
     let return_path = values("Original-Mail-From").find_map(|value| address::plain(&value));
     original.return_path = return_path.or(original.return_path);
-    let recipients = values("Original-Rcpt-To").filter_map(|value| address::plain(&value)).collect();
+    let recipients = values("Original-Rcpt-To").chain(values("Removal-Recipient"));
+    let recipients = recipients.filter_map(|value| address::plain(&value)).take(ADDRESSES_MAX).collect();
     Some(Complaint { recipients, original })
 }
 
@@ -208,11 +213,14 @@ fn complaint(report: &[u8], mut original: OriginalMessage) -> Option<Complaint> 
 fn original_message(returned: &[u8]) -> OriginalMessage {
     let (header, _) = split(returned);
     let message = read::read_header(&header[..header.len().min(PART_MAX)]);
-    let recipients = message.to.iter().chain(&message.cc).take(ADDRESSES_MAX);
+    let listed = message.to.iter().chain(&message.cc).take(ADDRESSES_MAX);
+    let listed = listed.filter_map(|to| Address::parse(&to.address).ok());
+    // Outlook's complaints say no other way whose they are.
+    let only = value(header, "X-HmXmrOriginalRecipient").and_then(|only| address::plain(&only));
     OriginalMessage {
         message_id: Some(message.message_id).filter(|id| !id.is_empty() && id.len() <= MESSAGE_ID_MAX),
         return_path: value(header, "Return-Path").and_then(|path| address::plain(&path)),
-        recipients: recipients.filter_map(|to| Address::parse(&to.address).ok()).collect(),
+        recipients: only.map_or_else(|| listed.collect(), |only| vec![only]),
     }
 }
 

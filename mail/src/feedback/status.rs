@@ -1,7 +1,7 @@
 //! Reading delivery status notifications (RFC 3464, RFC 6533).
 
 use super::{
-    OriginalMessage, RecipientStatus, StatusAction, StatusNotification,
+    MESSAGE_ID_MAX, OriginalMessage, RecipientStatus, StatusAction, StatusNotification,
     address::{hexadecimal, typed},
     answer::Answer,
     blocks::blocks,
@@ -15,7 +15,7 @@ const BLOCKS_MAX: usize = 1_000;
 const ENVELOPE_ID_MAX: usize = 100;
 
 /// Reads the machine-readable part. `None` when it tells of no recipient.
-pub(super) fn read(part: &[u8], original: OriginalMessage) -> Option<StatusNotification> {
+pub(super) fn read(part: &[u8], mut original: OriginalMessage) -> Option<StatusNotification> {
     let mut envelope_id = None;
     let mut recipients = Vec::new();
     for block in blocks(part).take(BLOCKS_MAX) {
@@ -23,6 +23,11 @@ pub(super) fn read(part: &[u8], original: OriginalMessage) -> Option<StatusNotif
             let id = unxtext(&value(block, "Original-Envelope-Id")?);
             Some(id).filter(|id| id.len() <= ENVELOPE_ID_MAX)
         });
+        // Gmail and Postfix tell what else may be returned with the header, or not at all.
+        let message_id = || value(block, "X-Original-Message-ID").filter(|id| id.len() <= MESSAGE_ID_MAX);
+        original.message_id = original.message_id.or_else(message_id);
+        let sender = || typed(&value(block, "X-Postfix-Sender")?);
+        original.return_path = original.return_path.or_else(sender);
         recipients.extend(recipient(block));
     }
     (!recipients.is_empty()).then_some(StatusNotification { envelope_id, recipients, original })

@@ -2,6 +2,8 @@ use super::{ReportedCode::*, *};
 use base64::Engine as _;
 use proptest::prelude::*;
 
+mod samples;
+
 fn report(kind: &str, machine: &str, returned: &str) -> String {
     let subtype = if kind == "feedback-report" { "feedback-report" } else { kind };
     format!(

@@ -14,7 +14,7 @@ const MAX_HEADER: usize = 1024 * 1024;
 
 /// A message or MIME part, not decoded.
 pub(crate) struct Entity<'a> {
-    pub(super) header: &'a [u8],
+    pub(crate) header: &'a [u8],
     pub(crate) body: &'a [u8],
     pub(crate) content_type: String,
     parameters: BTreeMap<String, String>,
