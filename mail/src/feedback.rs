@@ -41,12 +41,22 @@ impl Feedback {
 /// What became of a message on its way to some of its recipients.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StatusNotification {
-    /// The sender's name for the envelope (RFC 3461, 4.4), decoded; at most 100 octets.
+    /// The sender's name for the envelope (RFC 3461, 4.4), as it stands there; at most 100 octets.
     pub envelope_id: Option<String>,
     /// A block each, as far as understood; at most 1,000.
     pub recipients: Vec<RecipientStatus>,
     /// The message.
     pub original: OriginalMessage,
+}
+
+impl StatusNotification {
+    /// What the sender may have named the envelope. Reports should have that name decoded, and some have it as it came
+    /// in MAIL (RFC 3461, 4.4).
+    pub fn envelope_ids(&self) -> impl Iterator<Item = String> {
+        let told = self.envelope_id.clone();
+        let decoded = told.as_deref().map(status::unxtext).filter(|decoded| Some(decoded) != told.as_ref());
+        told.into_iter().chain(decoded)
+    }
 }
 
 /// What became of a message on its way to one recipient.

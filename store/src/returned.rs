@@ -78,12 +78,12 @@ impl Txn<'_> {
         account: AccountId,
         feedback: &Feedback,
     ) -> Result<Option<Matched>, StoreError> {
-        let envelope_id = match feedback {
-            Feedback::Status(status) => status.envelope_id.as_deref(),
-            Feedback::Complaint(_) => None,
+        let envelope_ids: Vec<String> = match feedback {
+            Feedback::Status(status) => status.envelope_ids().collect(),
+            Feedback::Complaint(_) => Vec::new(),
         };
         let message_id = feedback.original().message_id.as_deref().map(without_brackets);
-        for name in [envelope_id, message_id].into_iter().flatten() {
+        for name in envelope_ids.iter().map(String::as_str).chain(message_id) {
             let prefix = ReferenceKey::prefix(account, name);
             for (key, ()) in self.tables.references.within(&self.rw, &prefix, None, NAMESAKES_MAX)? {
                 let Some(sent) = self.sent(key.id)? else { continue };

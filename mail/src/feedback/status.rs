@@ -19,10 +19,8 @@ pub(super) fn read(part: &[u8], mut original: OriginalMessage) -> Option<StatusN
     let mut envelope_id = None;
     let mut recipients = Vec::new();
     for block in blocks(part).take(BLOCKS_MAX) {
-        envelope_id = envelope_id.or_else(|| {
-            let id = unxtext(&value(block, "Original-Envelope-Id")?);
-            Some(id).filter(|id| id.len() <= ENVELOPE_ID_MAX)
-        });
+        envelope_id = envelope_id
+            .or_else(|| value(block, "Original-Envelope-Id").filter(|id| id.len() <= ENVELOPE_ID_MAX));
         // Gmail and Postfix tell what else may be returned with the header, or not at all.
         let message_id = || value(block, "X-Original-Message-ID").filter(|id| id.len() <= MESSAGE_ID_MAX);
         original.message_id = original.message_id.or_else(message_id);
@@ -64,7 +62,7 @@ fn is_type(text: &str) -> bool {
 }
 
 /// RFC 3461, 4: `+2B` is a plus sign. What is none is left as it is.
-fn unxtext(text: &str) -> String {
+pub(super) fn unxtext(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {

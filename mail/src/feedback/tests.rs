@@ -2,6 +2,7 @@ use super::{ReportedCode::*, *};
 use base64::Engine as _;
 use proptest::prelude::*;
 
+mod own;
 mod samples;
 
 fn report(kind: &str, machine: &str, returned: &str) -> String {
@@ -110,7 +111,7 @@ fn every_block_that_is_understood_is_read() {
     let Some(Feedback::Status(status)) = read(report("delivery-status", machine, returned).as_bytes()) else {
         panic!()
     };
-    assert_eq!(status.envelope_id.as_deref(), Some("a+b++2@example.com"));
+    assert_eq!(status.envelope_ids().collect::<Vec<_>>(), ["a+2Bb++2@example.com", "a+b++2@example.com"]);
     let seen: Vec<_> = status.recipients.iter().map(|block| (block.action, block.names.len())).collect();
     assert_eq!(seen, [(StatusAction::Delayed, 3), (StatusAction::Relayed, 1)]);
     assert_eq!(status.original.message_id.as_deref(), Some("<m@example.com>"));
@@ -212,14 +213,75 @@ fn other_messages_are_no_feedback() {
     }
 }
 
+fn assert_within_bounds(feedback: &Feedback) {
+    let original = feedback.original();
+    assert!(original.recipients.len() <= 100);
+    assert!(original.message_id.iter().all(|id| id.len() <= 998));
+    match feedback {
+        Feedback::Status(status) => {
+            assert!((1..=1000).contains(&status.recipients.len()));
+            assert!(status.envelope_id.iter().all(|id| id.len() <= 100));
+            assert!(status.recipients.iter().all(|block| block.text.len() <= 1000));
+            for code in status.recipients.iter().map(|block| block.code.number()) {
+                assert!(code == 0 || (200..600).contains(&code), "{code}");
+            }
+        }
+        Feedback::Complaint(complaint) => assert!(complaint.recipients.len() <= 100),
+    }
+}
+
+#[test]
+fn long_reports_are_cut() {
+    let block = "Final-Recipient: rfc822; a@example.org\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n";
+    let text = format!("Diagnostic-Code: smtp; 550 {}\r\n", "550 5.1.1 x".repeat(20_000));
+    let names = "X-Failed-Recipients: a@example.org, b@example.org\r\n".repeat(300);
+    let said = "  a@example.org\n    (generated from b@example.org)\n    550 no\n".repeat(5_000);
+    let to = format!("To: {}\r\n", "c@example.org, ".repeat(500));
+    for raw in [
+        report("delivery-status", &block.repeat(5_000), &to),
+        report("delivery-status", &block.replace("\r\n\r\n", "\r\n").repeat(5_000), ""),
+        report("delivery-status", &format!("Action: failed\r\n{text}"), ""),
+        report(
+            "delivery-status",
+            &format!("Action: failed\r\nOriginal-Envelope-Id: {}\r\n", "+2B".repeat(90)),
+            "",
+        ),
+        report(
+            "feedback-report",
+            &format!("Feedback-Type: abuse\r\n{}", "Original-Rcpt-To: a@b.example\r\n".repeat(500)),
+            &to,
+        ),
+        format!("{names}\r\n{said}"),
+    ] {
+        assert_within_bounds(&read(raw.as_bytes()).expect("feedback"));
+    }
+}
+
 proptest! {
     #[test]
     fn whatever_comes_is_read_within_bounds(bytes: Vec<u8>, at in 0usize..900, block in "[ -~\r\n]{0,300}") {
         let mut raw = report("delivery-status", &block, "").into_bytes();
         let at = at.min(raw.len());
         raw.splice(at..at, bytes);
-        if let Some(Feedback::Status(status)) = read(&raw) {
-            prop_assert!(status.recipients.iter().all(|block| block.text.len() <= 1000));
+        read(&raw).iter().for_each(assert_within_bounds);
+    }
+
+    #[test]
+    fn samples_are_read_within_bounds_however_they_are_changed(
+        which in 0..samples::SAMPLES.len(),
+        crlf: bool,
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), 0usize..80, "[\\r\\n:;<> -~]{0,12}|\\PC{0,4}"), 1..8),
+    ) {
+        let mut raw = samples::sample(samples::SAMPLES[which].0);
+        if crlf {
+            raw = raw.replace('\n', "\r\n");
         }
+        let mut raw = raw.into_bytes();
+        for (at, length, text) in changes {
+            let at = at.index(raw.len() + 1);
+            let end = raw.len().min(at + length);
+            raw.splice(at..end, text.into_bytes());
+        }
+        read(&raw).iter().for_each(assert_within_bounds);
     }
 }

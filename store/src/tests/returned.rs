@@ -239,7 +239,8 @@ fn reports_without_a_from_id_are_matched_by_name_and_recipient() {
     let id = Some(known.as_str());
     for (feedback, expected) in [
         (status(Some(&bare), None, FRIEND), true),
-        (status(Some("my-envelope"), None, FRIEND), true),
+        (status(Some("my+20envelope"), None, FRIEND), true),
+        (status(Some("my+2B20envelope"), None, FRIEND), true),
         (status(Some("unknown"), id, FRIEND), true),
         (status(None, id, "FRIEND@Remote.example"), true),
         (status(None, id, "stranger@remote.example"), false),
@@ -253,7 +254,7 @@ fn reports_without_a_from_id_are_matched_by_name_and_recipient() {
     ] {
         let mut f = Fixture::new();
         let mut sent = submission(&["other@remote.example", FRIEND], b"x");
-        sent.envid = Some("my-envelope".into());
+        sent.envid = Some("my+20envelope".into());
         let Applied::Accepted(QueueId(first)) = f.apply(Change::Accept(sent)) else { panic!() };
         let arrived = f.comes(|arrival| arrival.feedback = Some(feedback.clone()));
         assert_eq!(arrived.returned.is_some(), expected, "{feedback:?}");

@@ -204,7 +204,7 @@ fn the_reports_of_each_program_are_read() {
             let Some(Feedback::Status(status)) = read(raw.as_bytes()) else { panic!("{name}") };
             assert_eq!(status.recipients.iter().map(told).collect::<Vec<_>>(), *blocks, "{name}");
             assert_told(&status.original, *original, name);
-            let envelope_id = (*name == "utf8").then_some("order+7");
+            let envelope_id = (*name == "utf8").then_some("order+2B7");
             assert_eq!(status.envelope_id.as_deref(), envelope_id, "{name}");
         }
     }
