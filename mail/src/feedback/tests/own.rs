@@ -4,7 +4,11 @@ use super::*;
 use crate::{Domain, DsnAction, DsnReason, DsnRecipient, DsnReport, MessageId, Returned, Timestamp};
 
 fn address() -> impl Strategy<Value = Address> {
-    let localpart = prop_oneof!["[a-z0-9][a-z0-9+=_-]{0,20}", "[a-zäöüé]{1,12}", "\"[a-z@;<>()]{1,5}( [a-z@;<>()]{1,5})?\""];
+    let localpart = prop_oneof![
+        "[a-z0-9][a-z0-9+=_-]{0,20}",
+        "[a-zäöüé]{1,12}",
+        "\"[a-z@;<>()]{1,5}( [a-z@;<>()]{1,5})?\""
+    ];
     let texts = (localpart, "[a-z]{1,10}(\\.[a-z]{2,8}){1,2}");
     let parsed = texts.prop_map(|(localpart, domain)| Address::parse(&format!("{localpart}@{domain}")));
     parsed.prop_filter_map("an address", Result::ok)

@@ -74,8 +74,10 @@ fn each_sample_is_a_case_here() {
     assert_eq!(found, read);
 }
 
+type Texts = &'static [&'static str];
+
 /// Blocks, and whether the return path and the Message-ID are told.
-const STATUSES: &[(&str, &[&str], (bool, bool))] = &[
+const STATUSES: &[(&str, Texts, (bool, bool))] = &[
     (
         "exchange-2003",
         &["friend@remote.example | Failed FromStatus(500) 5.1.1  | mailbox, permanent"],
@@ -190,7 +192,7 @@ const STATUSES: &[(&str, &[&str], (bool, bool))] = &[
 ];
 
 /// The recipients that are told, and those of the message; whether the return path and the Message-ID are told.
-const COMPLAINTS: &[(&str, &[&str], &[&str], (bool, bool))] = &[
+const COMPLAINTS: &[(&str, Texts, Texts, (bool, bool))] = &[
     ("aol-complaint", &[], &["redacted@aol.example"], (true, true)),
     ("outlook-complaint", &[], &[RECIPIENT], (false, true)),
     ("removal-complaint", &[RECIPIENT], &["a@remote.example", "b@remote.example"], (false, true)),
