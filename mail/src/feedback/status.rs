@@ -51,7 +51,12 @@ fn recipient(block: &[u8]) -> Option<RecipientStatus> {
         // Some programs forget the type.
         _ => (true, diagnostic.trim()),
     };
-    let answer = if is_smtp { Answer::read(said) } else { None };
+    let quoted = match is_smtp {
+        true => Some(said),
+        // Old versions of Postfix: `X-Postfix; host mx.example said: 550 ...`.
+        false => said.split_once(" said: ").map(|(_, quoted)| quoted),
+    };
+    let answer = quoted.and_then(Answer::read);
     Some(RecipientStatus::judged(names, action, answer, status, said.to_owned()))
 }
 

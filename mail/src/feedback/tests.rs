@@ -66,6 +66,12 @@ fn an_answer_is_read_from_the_diagnostic_code_or_else_from_the_status() {
             "user unknown",
         ),
         ("Status: 5.4.4\r\nDiagnostic-Code: X-Postfix; 550 hosts", FromStatus(500), "5.4.4", "550 hosts"),
+        (
+            "Status: 5.2.2\r\nDiagnostic-Code: X-Postfix; host mx.example[192.0.2.1] said: 552 full",
+            Quoted(552),
+            "5.2.2",
+            "full",
+        ),
         ("Status: 2.0.0", FromStatus(250), "2.0.0", ""),
         ("Status: nonsense", Untold, "", ""),
     ] {
