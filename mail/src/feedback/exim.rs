@@ -15,13 +15,19 @@ const COPY_BELOW: &[u8] = b"\n------ This is a copy of ";
 const SAID_MAX: usize = 256 * 1024;
 /// Paragraphs that are looked at.
 const PARAGRAPHS_MAX: usize = 1_000;
+/// Addresses that one stands for.
+const NAMES_MAX: usize = 10;
 
 /// Whom the header of a message calls failed; none when it is no such bounce.
 pub(super) fn failed_recipients(header: &[u8]) -> Vec<Address> {
     let lists = fields(header).filter(|field| field.is("X-Failed-Recipients")).map(|field| text(field.value));
     let mut failed = Vec::new();
     for list in lists.take(ADDRESSES_MAX) {
-        failed.extend(list.split(',').filter_map(address::plain).take(ADDRESSES_MAX - failed.len()));
+        for address in list.split(',').filter_map(address::plain) {
+            if failed.len() < ADDRESSES_MAX && !failed.contains(&address) {
+                failed.push(address);
+            }
+        }
     }
     failed
 }
@@ -70,7 +76,8 @@ fn paragraphs(said: &str) -> impl Iterator<Item = Paragraph> {
             let line = line.trim();
             let from = line.strip_prefix("(generated from ").and_then(|from| from.strip_suffix(')'));
             match from.and_then(address::plain) {
-                Some(from) => paragraph.names.push(from),
+                Some(from) if paragraph.names.len() < NAMES_MAX => paragraph.names.push(from),
+                Some(_) => {}
                 None => {
                     paragraph.said.push_str(line);
                     paragraph.said.push(' ');
@@ -86,6 +93,10 @@ fn recipient(failed: Address, paragraphs: &[Paragraph]) -> RecipientStatus {
     let said = about.map(|about| text(about.said.as_bytes())).unwrap_or_default();
     let others = about.map(|about| about.names.as_slice()).unwrap_or_default();
     let mut names = vec![failed];
-    names.extend(others.iter().filter(|other| **other != names[0]).cloned().collect::<Vec<_>>());
+    for other in others {
+        if !names.contains(other) {
+            names.push(other.clone());
+        }
+    }
     RecipientStatus::judged(names, StatusAction::Failed, Answer::read(&said), None, said)
 }
