@@ -3,6 +3,7 @@
 mod directory;
 mod due;
 mod hold_rules;
+mod hooks;
 mod limits;
 mod lists;
 mod mailboxes;
@@ -125,6 +126,7 @@ fn account() -> AccountRecord {
         webhook_secret: vec![1; 24],
         created: NOW,
         routes: Vec::new(),
+        replaced_secret: None,
     }
 }
 

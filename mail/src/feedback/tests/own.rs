@@ -54,7 +54,7 @@ impl Case {
             None => DsnReason::Error("connection timed out after 300 seconds"),
         };
         DsnReport {
-            message_id: &MessageId::new([7; 16], &domain),
+            message_id: &MessageId::new(at, [7; 12], &domain),
             from: &Address::parse("mailer-daemon@mail.sender.example").unwrap(),
             to: &Address::parse("rider@sender.example").unwrap(),
             date: at,
