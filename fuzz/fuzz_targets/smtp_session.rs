@@ -29,6 +29,7 @@ fn converse<'a>(mut pieces: impl Iterator<Item = &'a [u8]>, tls: bool) -> Conver
     let mut session = ServerSession::new(options());
     let mut conversation = Conversation::default();
     loop {
+        assert!(session.held() <= MAX_MESSAGE);
         match session.step() {
             ServerStep::Write(bytes) => conversation.said.extend_from_slice(&bytes),
             ServerStep::Read { .. } | ServerStep::Silent { .. } => match pieces.next() {
