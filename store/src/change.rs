@@ -11,7 +11,8 @@ use crate::{
 };
 use mail::{
     AccountId, Address, BaseAddress, Domain, DsnNotify, DsnReturn, Flag, FromId, HoldRuleId, HookId, MsgId,
-    QueueId, ReversePath, SuppressionId, Timestamp, Verdict, feedback::Feedback,
+    QueueId, ReversePath, SuppressionId, Timestamp, Verdict,
+    feedback::{Feedback, ReportedCode},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
@@ -352,12 +353,23 @@ pub enum Suppress {
 }
 
 impl Suppress {
-    /// What the answer that ended a message means, in a session or in a report: the code, and the verdict on it.
+    /// What the answer that ended a message means: the code, and the verdict on it.
     pub fn after(code: u16, verdict: Verdict) -> Suppress {
         match code {
             0 => Suppress::No,
             500.. if verdict.suppresses_at_once() => Suppress::Now,
             _ => Suppress::IfThirdInRow,
+        }
+    }
+
+    /// What a report of a failure means. A reply that it quotes counts like one of a session. A status alone stands for
+    /// no reply (names without an answer, time that ran out), and counts only where it says itself that the mailbox or
+    /// the domain is bad.
+    pub fn after_report(code: ReportedCode, verdict: Verdict) -> Suppress {
+        match code {
+            ReportedCode::Quoted(code) => Suppress::after(code, verdict),
+            ReportedCode::FromStatus(500..) if verdict.suppresses_at_once() => Suppress::Now,
+            ReportedCode::FromStatus(_) | ReportedCode::Untold => Suppress::No,
         }
     }
 }
