@@ -40,6 +40,7 @@ mod writer;
 pub use change::*;
 pub use directory::{Directory, DirectoryAccount, DirectoryDomain};
 pub use error::{Refusal, StoreError};
+pub use events::EventSlice;
 pub use filter::{QueueFilter, RetiredFilter, TimeRange};
 pub use list::{Place, PlaceError, Slice, SortBy};
 pub use txn::Touched;

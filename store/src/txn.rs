@@ -38,6 +38,8 @@ pub struct Touched {
     pub destinations: BTreeSet<String>,
     /// URLs with new hooks.
     pub urls: BTreeSet<String>,
+    /// Accounts with new events in their log.
+    pub event_logs: BTreeSet<AccountId>,
     /// Domains or accounts changed.
     pub directory: bool,
 }

@@ -2,6 +2,7 @@
 
 mod directory;
 mod due;
+mod events;
 mod hold_rules;
 mod limits;
 mod lists;
