@@ -3,6 +3,7 @@
 mod clock;
 mod delivery;
 pub mod dns;
+mod event_log;
 mod exit;
 mod gate;
 mod hints;
@@ -24,6 +25,7 @@ pub use delivery::{
     ConvertError, DeliveryOptions, DeliverySnapshot, Dialer, HttpsFetcher, Journey, NextHop, PolicyFetcher,
     Proxy, Reporter, RetrySchedule, Router, Stream, TcpDialer, seven_bit,
 };
+pub use event_log::{EventLog, EventReaderLimits, EventWait, Heard, NoPlace};
 pub use gate::Gate;
 pub use janitor::JanitorOptions;
 pub use metrics::Metrics;
@@ -36,6 +38,7 @@ pub use webhooks::{
 };
 
 use actix::{Actor, Addr, Arbiter};
+use hints::Hints;
 use rustls_pki_types::CertificateDer;
 use std::{num::NonZero, sync::Arc, time::Duration};
 use store::{Store, Writer};
@@ -67,6 +70,8 @@ pub struct Options {
     pub webhooks: WebhookOptions,
     /// What is removed when.
     pub janitor: JanitorOptions,
+    /// How many may wait for events.
+    pub event_readers: EventReaderLimits,
     /// Where they count.
     pub metrics: Metrics,
     /// Threads for delivery and webhooks.
@@ -93,6 +98,8 @@ pub struct Handles {
     pub operations: Operations,
     /// Changes suppression lists by hand.
     pub suppressions: Suppressions,
+    /// Where readers wait for events.
+    pub event_log: EventLog,
     /// Tells the time.
     pub clock: Clock,
     /// Says which delivery actor sends to a recipient.
@@ -103,7 +110,9 @@ pub struct Handles {
 /// Starts the actors.
 pub fn start(store: Store, writer: Writer, options: Options) -> Handles {
     let Options { clock, router, metrics, .. } = options;
-    let hints = WriterHints::default();
+    let event_log = EventLog::new(options.event_readers, metrics.event_readers_waiting.clone());
+    let hints =
+        WriterHints { destinations: Hints::default(), urls: Hints::default(), event_log: event_log.clone() };
     let (alone, placement) = match options.threads {
         Threads::Current => (None, Placement::Here),
         Threads::Own(threads) => {
@@ -193,6 +202,7 @@ pub fn start(store: Store, writer: Writer, options: Options) -> Handles {
         writer,
         operations,
         suppressions: Suppressions::new(suppressions_address),
+        event_log,
         clock,
         router,
         supervisor,
@@ -201,8 +211,9 @@ pub fn start(store: Store, writer: Writer, options: Options) -> Handles {
 
 impl Handles {
     /// Stops delivering: nothing new is begun, and what runs has until the end of `grace` to finish. What is left
-    /// is simply still due at the next start.
+    /// is simply still due at the next start. Nobody waits for events any more.
     pub async fn shutdown(&self, grace: Duration) {
+        self.event_log.close();
         let _ = self.supervisor.send(Shutdown { grace }).await;
     }
 

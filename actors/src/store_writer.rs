@@ -4,7 +4,7 @@
 //! mailbox is drained before the commit that it sent to itself is handled. So batches are small when there is
 //! little to do and large when there is much, without a timer.
 
-use crate::{Metrics, hints::Hints};
+use crate::{EventLog, Metrics, hints::Hints};
 use actix::{Actor, ActorContext, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message};
 use mail::{AccountId, BaseAddress, Domain, HoldRuleId, MsgId, QueueId, SuppressionId};
 use std::{ops::Range, sync::Arc, time::Duration};
@@ -332,10 +332,11 @@ fn in_file(content: &ContentRecord) -> Option<ContentRecord> {
 }
 
 /// Whom commits give hints to.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct WriterHints {
     pub(crate) destinations: Hints,
     pub(crate) urls: Hints,
+    pub(crate) event_log: EventLog,
 }
 
 struct WriterActor {
@@ -395,6 +396,7 @@ impl WriterActor {
                 }
                 self.hints.destinations.give(committed.touched.destinations);
                 self.hints.urls.give(committed.touched.urls);
+                self.hints.event_log.grew(committed.touched.event_logs);
             }
             Err(error) => {
                 // Once, and not for every batch of a disk that stays full.

@@ -5,11 +5,14 @@ mod auth;
 mod body;
 mod client;
 mod error;
+mod events;
 mod file_body;
 mod form;
 mod health;
+mod login;
 mod memory;
 mod metrics;
+mod origin;
 mod spool;
 #[cfg(test)]
 mod testing;
@@ -142,7 +145,10 @@ fn routes(
 fn add_services(config: &mut ServiceConfig, services: BTreeSet<Service>) {
     for service in services {
         match service {
-            Service::Webapi => webapi::routes(config),
+            Service::Webapi => {
+                webapi::routes(config);
+                events::routes(config);
+            }
             Service::Metrics => {
                 config.route("/metrics", web::get().to(metrics::page));
             }
