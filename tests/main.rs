@@ -17,6 +17,7 @@ mod directory_cli;
 mod disk_full;
 mod dns_server;
 mod durability;
+mod event_log;
 mod examples;
 mod group_commit;
 mod hanging_destinations;

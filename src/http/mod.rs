@@ -174,6 +174,8 @@ mod tests {
         let server = TestServer::start().await;
         assert_eq!(server.get("/metrics", &[Service::Webapi]).await.status, 404);
         assert_eq!(server.get("/webapi/v0/Send", &[Service::Metrics]).await.status, 404);
+        assert_eq!(server.get("/api/v1/events", &[Service::Metrics]).await.status, 404);
+        assert_eq!(server.get("/api/v1/events", &[Service::Webapi]).await.status, 401);
         let metrics = server.get("/metrics", &[Service::Metrics]).await;
         assert_eq!(metrics.status, 200);
         for name in [
