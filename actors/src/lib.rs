@@ -32,7 +32,7 @@ pub use metrics::Metrics;
 pub use operations::{Operation, Operations, Part, Stretch};
 pub use store_writer::{Accepted, StoreWriter, WriteError, WriterLimits};
 pub use supervisor::SupervisorSnapshot;
-pub use suppressions::Suppressions;
+pub use suppressions::{ImportEntry, Imported, Suppressions};
 pub use webhooks::{
     AddressGuard, HookAnswer, HookError, HookRequest, HttpPoster, Poster, WebhookOptions, signature,
 };

@@ -199,6 +199,14 @@ impl StoreWriter {
         }
     }
 
+    /// How many of the addresses were added, and how many there before. Takes no permit, as [`StoreWriter::operate`].
+    pub(crate) async fn suppress_many(&self, new: Vec<NewSuppression>) -> Result<(usize, usize), WriteError> {
+        match self.write(Change::SuppressMany(new), None).await? {
+            Applied::SuppressedMany { added, present } => Ok((added, present)),
+            other => unreachable!("many suppressions are answered with numbers, not {other:?}"),
+        }
+    }
+
     pub(crate) async fn unsuppress(
         &self,
         account: AccountId,

@@ -36,6 +36,14 @@ impl Txn<'_> {
         Ok(Ok(Applied::Suppressed(id)))
     }
 
+    pub(crate) fn suppress_many(&mut self, new: &[NewSuppression]) -> Outcome<Applied> {
+        let mut added = 0;
+        for new in new {
+            added += usize::from(self.suppress(new)?.is_ok());
+        }
+        Ok(Ok(Applied::SuppressedMany { added, present: new.len() - added }))
+    }
+
     pub(crate) fn unsuppress(&mut self, account: AccountId, address: &BaseAddress) -> Outcome<Applied> {
         let key = (account, address.to_string());
         if !self.tables.suppressions.delete(&mut self.rw, &key)? {

@@ -100,6 +100,7 @@ impl<'e> Txn<'e> {
             Change::SettleHooks(settlements) => self.settle_hooks(settlements),
             Change::ChangeMessage { account, id, action } => self.change_message(*account, *id, action),
             Change::Suppress(new) => self.suppress(new),
+            Change::SuppressMany(new) => self.suppress_many(new),
             Change::Unsuppress { account, address } => self.unsuppress(*account, address),
             Change::PutDomain(domain) => self.put_domain(domain),
             Change::PutAccount(account) => self.put_account(account),
