@@ -51,6 +51,7 @@ mod sessions;
 mod simulated_failures;
 mod smtp_in;
 mod start_up;
+mod suppress_cli;
 mod suppression_list;
 mod tls;
 mod tls_peers;

@@ -3,6 +3,7 @@
 use super::{
     AccountArgs,
     format::{Columns, FirstLine},
+    line_numbers::{Counted, LineNumbers},
 };
 use crate::{
     cli::{Access, Control, OutputArgs, Progress, ServerArgs},
@@ -107,26 +108,27 @@ impl Import {
         let mut entries = Vec::new();
         let mut record = ByteRecord::new();
         let mut seen = 0;
-        while lines.next(&mut record)? {
+        let mut last = 0;
+        while let Some(line) = lines.next(&mut record)? {
             match columns.entry(&record) {
                 Ok(entry) => entries.push(entry),
-                Err(error) => self.reject(&lines.header, &record, error)?,
+                Err(error) => self.reject(&lines.header, &record, Reject { line, error })?,
             }
-            seen += 1;
+            (seen, last) = (seen + 1, line);
             if seen % BATCH == 0 {
-                self.send(std::mem::take(&mut entries), &record).await?;
+                self.send(std::mem::take(&mut entries), last).await?;
                 progress.show(&self.so_far(&lines, seen));
             }
         }
-        self.send(entries, &record).await?;
+        self.send(entries, last).await?;
         if let Some(rejects) = self.rejects {
             rejects.end()?;
         }
         Ok(self.outcome)
     }
 
-    /// Sends what was read up to `last`.
-    async fn send(&mut self, entries: Vec<ImportEntry>, last: &ByteRecord) -> anyhow::Result<()> {
+    /// Sends what was read up to the line `last`.
+    async fn send(&mut self, entries: Vec<ImportEntry>, last: u64) -> anyhow::Result<()> {
         if entries.is_empty() {
             return Ok(());
         }
@@ -134,8 +136,8 @@ impl Import {
         let sent = self.control.post("/suppressions/import", &request).await;
         let Imported { added, present } = sent.with_context(|| {
             format!(
-                "stopped at line {}, after {} were added; what is on the list already can be imported again",
-                number(last),
+                "stopped near line {last}, with {} added; the same file can be imported again, as what is on the list \
+                 already is only counted",
                 self.outcome.added
             )
         })?;
@@ -144,14 +146,13 @@ impl Import {
         Ok(())
     }
 
-    fn reject(&mut self, header: &ByteRecord, record: &ByteRecord, error: String) -> anyhow::Result<()> {
-        let line = number(record);
+    fn reject(&mut self, header: &ByteRecord, record: &ByteRecord, reject: Reject) -> anyhow::Result<()> {
         if let Some(file) = &mut self.rejects {
-            file.write(header, record, line, &error)?;
+            file.write(header, record, &reject)?;
         }
         self.outcome.rejected += 1;
         if self.outcome.rejects.len() < REMEMBERED_MAX {
-            self.outcome.rejects.push(Reject { line, error });
+            self.outcome.rejects.push(reject);
         }
         Ok(())
     }
@@ -166,21 +167,17 @@ impl Import {
     }
 }
 
-/// The number of the line on which a record begins.
-fn number(record: &ByteRecord) -> u64 {
-    record.position().map_or(0, csv::Position::line)
-}
-
 /// A file that is read.
 struct Lines {
-    reader: Reader<Box<dyn Read>>,
+    reader: Reader<Counted<Box<dyn Read>>>,
+    numbers: LineNumbers,
     /// Its octets, where that is known.
     size: Option<u64>,
     name: String,
     /// The first line, where it names the columns.
     header: ByteRecord,
-    /// The first line, where it is an address.
-    first: Option<ByteRecord>,
+    /// The first line and its number, where it is an address.
+    first: Option<(ByteRecord, u64)>,
 }
 
 impl Lines {
@@ -195,40 +192,41 @@ impl Lines {
                 (Box::new(file), size, named())
             }
         };
+        let numbers = LineNumbers::default();
+        let source = Counted::new(source, numbers.clone());
         let reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(source);
-        Ok(Lines { reader, size, name, header: ByteRecord::from(vec!["address"]), first: None })
+        Ok(Lines { reader, numbers, size, name, header: ByteRecord::from(vec!["address"]), first: None })
     }
 
     /// What the columns are; `None` for an empty file.
     fn columns(&mut self) -> anyhow::Result<Option<Columns>> {
         let mut first = ByteRecord::new();
-        if !self.next(&mut first)? {
-            return Ok(None);
-        }
+        let Some(line) = self.next(&mut first)? else { return Ok(None) };
         match FirstLine::of(&first).map_err(|error| anyhow!("{}: {error}", self.name))? {
             FirstLine::Header(columns) => {
                 self.header = first;
                 Ok(Some(columns))
             }
             FirstLine::Address(columns) => {
-                self.first = Some(first);
+                self.first = Some((first, line));
                 Ok(Some(columns))
             }
         }
     }
 
-    /// Reads the next line that is not blank. Whether there was one.
-    fn next(&mut self, record: &mut ByteRecord) -> anyhow::Result<bool> {
-        if let Some(first) = self.first.take() {
+    /// Reads the next line that is not blank, and says which it is; `None` at the end.
+    fn next(&mut self, record: &mut ByteRecord) -> anyhow::Result<Option<u64>> {
+        if let Some((first, line)) = self.first.take() {
             *record = first;
-            return Ok(true);
+            return Ok(Some(line));
         }
         while self.reader.read_byte_record(record).with_context(|| self.name.clone())? {
+            let line = self.numbers.at(record.position().map_or(0, csv::Position::byte));
             if record.iter().any(|field| !field.trim_ascii().is_empty()) {
-                return Ok(true);
+                return Ok(Some(line));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 }
 
@@ -244,13 +242,7 @@ impl RejectsFile {
         Ok(RejectsFile { path: path.into(), lines: None })
     }
 
-    fn write(
-        &mut self,
-        header: &ByteRecord,
-        record: &ByteRecord,
-        line: u64,
-        error: &str,
-    ) -> anyhow::Result<()> {
+    fn write(&mut self, header: &ByteRecord, record: &ByteRecord, reject: &Reject) -> anyhow::Result<()> {
         let named = || self.path.display().to_string();
         let lines = match &mut self.lines {
             Some(lines) => lines,
@@ -263,8 +255,8 @@ impl RejectsFile {
                 lines
             }
         };
-        let line = line.to_string();
-        let found = [line.as_bytes(), error.as_bytes()];
+        let line = reject.line.to_string();
+        let found = [line.as_bytes(), reject.error.as_bytes()];
         lines.write_record(found.into_iter().chain(record.iter())).with_context(named)
     }
 

@@ -4,6 +4,7 @@ mod edit;
 mod export;
 mod format;
 mod import;
+mod line_numbers;
 mod list;
 
 use super::{Access, Usage};
