@@ -8,18 +8,36 @@ use std::{
     rc::Rc,
 };
 
-/// Lines that are not blank and were read from the file, but not from this: where they begin, and their numbers.
+/// The most octets of a record. Longer is only what a quote that is never closed makes of a file.
+const RECORD_MAX: u64 = 1 << 20;
+
+/// The lines of a file that is being read.
 #[derive(Clone, Default)]
-pub(super) struct LineNumbers(Rc<RefCell<VecDeque<(u64, u64)>>>);
+pub(super) struct LineNumbers(Rc<RefCell<State>>);
+
+#[derive(Default)]
+struct State {
+    /// Lines that are not blank, from that of the latest record on: where they begin, and their numbers.
+    starts: VecDeque<(u64, u64)>,
+    /// Where the latest record was looked for.
+    record: u64,
+}
 
 impl LineNumbers {
-    /// The first line that is not blank at or behind that octet. Those before are forgotten.
+    /// The line of the record that was read behind that octet: the first that is not blank. Those before are forgotten.
     pub(super) fn at(&self, octet: u64) -> u64 {
-        let mut starts = self.0.borrow_mut();
-        while starts.front().is_some_and(|(start, _)| *start < octet) {
-            starts.pop_front();
+        let mut state = self.0.borrow_mut();
+        state.record = octet;
+        while state.starts.front().is_some_and(|(start, _)| *start < octet) {
+            state.starts.pop_front();
         }
-        starts.front().map_or(0, |(_, line)| *line)
+        state.line()
+    }
+}
+
+impl State {
+    fn line(&self) -> u64 {
+        self.starts.front().map_or(0, |(_, line)| *line)
     }
 }
 
@@ -41,13 +59,20 @@ impl<R: Read> Counted<R> {
 
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut state = self.numbers.0.borrow_mut();
+        if self.octets - state.record > RECORD_MAX {
+            return Err(io::Error::other(format!(
+                "what begins behind line {} does not end within {RECORD_MAX} octets; is there a quote that is never \
+                 closed?",
+                state.line()
+            )));
+        }
         let read = self.source.read(buffer)?;
-        let mut starts = self.numbers.0.borrow_mut();
         for byte in &buffer[..read] {
             match (self.before, byte) {
                 (b'\r', b'\n') => {}
                 (_, b'\r' | b'\n') => self.line += 1,
-                (b'\r' | b'\n', _) => starts.push_back((self.octets, self.line)),
+                (b'\r' | b'\n', _) => state.starts.push_back((self.octets, self.line)),
                 (_, _) => {}
             }
             self.before = *byte;
@@ -96,8 +121,23 @@ mod tests {
         let (mut record, mut last) = (ByteRecord::new(), 0);
         while reader.read_byte_record(&mut record).unwrap() {
             last = numbers.at(record.position().unwrap().byte());
-            assert!(numbers.0.borrow().len() < 10_000);
+            assert!(numbers.0.borrow().starts.len() < 10_000);
         }
         assert_eq!(last, 100_000);
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_ends_the_reading() {
+        let file = format!("a\nb\n\"c\n{}", "d\n".repeat(3 << 20));
+        let numbers = LineNumbers::default();
+        let source = Counted::new(file.as_bytes(), numbers.clone());
+        let mut reader = ReaderBuilder::new().has_headers(false).from_reader(source);
+        let mut record = ByteRecord::new();
+        for line in [1, 2] {
+            assert!(reader.read_byte_record(&mut record).unwrap());
+            assert_eq!(numbers.at(record.position().unwrap().byte()), line);
+        }
+        let error = reader.read_byte_record(&mut record).unwrap_err().to_string();
+        assert!(error.contains("behind line 2"), "{error}");
     }
 }
