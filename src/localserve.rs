@@ -172,6 +172,7 @@ fn new_account() -> anyhow::Result<AccountRecord> {
         webhook_secret: rand::random::<[u8; 24]>().to_vec(),
         created: actors::Clock::system().now(),
         routes: Vec::new(),
+        replaced_secret: None,
     })
 }
 

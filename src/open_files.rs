@@ -12,7 +12,8 @@ pub fn needed(settings: &Settings) -> u64 {
     let http = limits.http_connections_max.saturating_mul(http.len());
     let smtp = if smtp.is_empty() { 0 } else { limits.smtp_sessions_max };
     let delivery = delivery.connections_max.saturating_add(delivery.connections_waiting_max);
-    let connections = [http, smtp, delivery, webhooks.calls_max];
+    let webhooks = webhooks.calls_max.saturating_add(webhooks.calls_waiting_max);
+    let connections = [http, smtp, delivery, webhooks];
     connections.into_iter().fold(OTHERS, |sum, each| sum.saturating_add(each as u64))
 }
 
@@ -44,7 +45,8 @@ mod tests {
         let mut settings = Settings::defaults();
         let without_listeners = needed(&settings);
         let delivery = settings.delivery.connections_max + settings.delivery.connections_waiting_max;
-        let own = delivery + settings.webhooks.calls_max;
+        let webhooks = settings.webhooks.calls_max + settings.webhooks.calls_waiting_max;
+        let own = delivery + webhooks;
         assert_eq!(without_listeners, OTHERS + own as u64);
         settings.delivery.connections_max = usize::MAX;
         assert_eq!(needed(&settings), u64::MAX, "nothing overflows");

@@ -211,6 +211,8 @@ fn actor_options(
             schedule: RetrySchedule(webhooks.retry.clone()),
             calls_per_url_max: webhooks.calls_per_url_max,
             calls_max: webhooks.calls_max,
+            calls_waiting_max: webhooks.calls_waiting_max,
+            body_bytes_max: size(webhooks.body_bytes_max),
             due_batch_max: webhooks.due_batch_max,
         },
         janitor: JanitorOptions {

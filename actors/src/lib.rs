@@ -34,7 +34,8 @@ pub use store_writer::{Accepted, StoreWriter, WriteError, WriterLimits};
 pub use supervisor::SupervisorSnapshot;
 pub use suppressions::{ImportEntry, Imported, Suppressions};
 pub use webhooks::{
-    AddressGuard, HookAnswer, HookError, HookRequest, HttpPoster, Poster, WebhookOptions, signature,
+    AddressGuard, HookAnswer, HookDeed, HookError, HookOperations, HookRequest, HttpPoster, Poster,
+    ResentPart, TestCall, TestCallError, WebhookOptions, signature,
 };
 
 use actix::{Actor, Addr, Arbiter};
@@ -96,6 +97,8 @@ pub struct Handles {
     pub writer: StoreWriter,
     /// Does with the queue what operators want.
     pub operations: Operations,
+    /// Does with hooks what people want.
+    pub hooks: HookOperations,
     /// Changes suppression lists by hand.
     pub suppressions: Suppressions,
     /// Where readers wait for events.
@@ -154,16 +157,21 @@ pub fn start(store: Store, writer: Writer, options: Options) -> Handles {
         options: options.delivery,
         metrics: metrics.clone(),
     });
-    let webhooks = Arc::new(webhooks::Deps {
+    let hook_operations = HookOperations {
         store: store.clone(),
         writer: writer.clone(),
         clock: clock.clone(),
-        poster: options.poster,
-        calls: Arc::new(Semaphore::new(options.webhooks.calls_max)),
-        options: options.webhooks,
-        hints: hints.urls,
-        metrics: metrics.clone(),
-    });
+        poster: options.poster.clone(),
+    };
+    let webhooks = Arc::new(webhooks::Deps::new(
+        store.clone(),
+        writer.clone(),
+        clock.clone(),
+        options.poster,
+        options.webhooks,
+        hints.urls,
+        metrics.clone(),
+    ));
     let (address, suppressions_address) = watch::channel(None);
     let suppressions = suppressions::SuppressionDeps {
         writer: writer.clone(),
@@ -201,6 +209,7 @@ pub fn start(store: Store, writer: Writer, options: Options) -> Handles {
         store,
         writer,
         operations,
+        hooks: hook_operations,
         suppressions: Suppressions::new(suppressions_address),
         event_log,
         clock,

@@ -38,22 +38,29 @@ pub enum Operation {
     Cancel,
 }
 
-/// Messages of the queue in the order of their ids.
+/// Messages of the queue, or hooks, in the order of their ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stretch {
+pub struct Stretch<Id = QueueId> {
     /// It begins behind this one; `None`: at the first.
-    pub after: Option<QueueId>,
+    pub after: Option<Id>,
     /// It ends with this one.
-    pub last: QueueId,
+    pub last: Id,
+}
+
+impl<Id: PartialOrd> Stretch<Id> {
+    /// What is left of it where a list goes on behind `next`.
+    pub(crate) fn behind(self, next: Option<Id>) -> Option<Stretch<Id>> {
+        next.filter(|next| *next < self.last).map(|next| Stretch { after: Some(next), ..self })
+    }
 }
 
 /// What was done by a part of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Part {
-    /// Messages that changed.
+pub struct Part<Id = QueueId> {
+    /// Messages or hooks that changed.
     pub changed: usize,
     /// What is still to be done.
-    pub rest: Option<Stretch>,
+    pub rest: Option<Stretch<Id>>,
 }
 
 /// What operations need.
@@ -114,13 +121,11 @@ impl Operations {
             true => 0,
             false => self.batch(filter, operation, &messages).await?,
         };
-        let rest = match slice.next {
-            Some(Place::Submitted(Some(after))) if after < stretch.last => {
-                Some(Stretch { after: Some(after), ..stretch })
-            }
-            Some(_) | None => None,
+        let next = match slice.next {
+            Some(Place::Submitted(next)) => next,
+            Some(Place::NextAttempt(_)) | None => None,
         };
-        Ok(Part { changed, rest })
+        Ok(Part { changed, rest: stretch.behind(next) })
     }
 
     /// Adds a hold rule and holds what it fits of the queue; returns its id and how many messages that changed.

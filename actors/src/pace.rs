@@ -80,6 +80,11 @@ impl Pace {
         self.paused_until.filter(|until| *until > now)
     }
 
+    /// It could not be reached the last time.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failures > 0
+    }
+
     pub(crate) fn learn(&mut self, health: Health, now: Instant) {
         match health {
             Health::Unknown => {}

@@ -6,11 +6,11 @@
 
 use crate::{EventLog, Metrics, hints::Hints};
 use actix::{Actor, ActorContext, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message};
-use mail::{AccountId, BaseAddress, Domain, HoldRuleId, MsgId, QueueId, SuppressionId};
+use mail::{AccountId, BaseAddress, Domain, HoldRuleId, HookId, MsgId, QueueId, SuppressionId};
 use std::{ops::Range, sync::Arc, time::Duration};
 use store::{
-    Applied, Arrival, Arrived, Change, HookSettlement, MessageAction, NewSuppression, QueueOperation,
-    Refusal, Settlement, Store, StoreError, Submission, Sweep, Writer,
+    Applied, Arrival, Arrived, Change, HookOperation, HookResend, HookSettlement, MessageAction,
+    NewSuppression, QueueOperation, Refusal, Settlement, Store, StoreError, Submission, Sweep, Writer,
     records::{ContentRecord, HoldRuleRecord, StsPolicyRecord},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot, watch};
@@ -245,6 +245,25 @@ impl StoreWriter {
         match result? {
             Applied::Operated { changed } => Ok(changed),
             other => unreachable!("an operation is answered with a number, not {other:?}"),
+        }
+    }
+
+    /// Does something with pending hooks; returns how many that changed. Takes no permit, as [`StoreWriter::operate`].
+    pub(crate) async fn operate_hooks(&self, operation: HookOperation) -> Result<usize, WriteError> {
+        match self.write(Change::OperateHooks(operation), None).await? {
+            Applied::Operated { changed } => Ok(changed),
+            other => unreachable!("an operation is answered with a number, not {other:?}"),
+        }
+    }
+
+    /// Tells again what retired hooks told; returns them, each with the new one, and how many had nowhere to go.
+    pub(crate) async fn resend_hooks(
+        &self,
+        resend: HookResend,
+    ) -> Result<(Vec<(HookId, HookId)>, usize), WriteError> {
+        match self.bounded(Change::ResendHooks(resend)).await? {
+            Applied::HooksResent { made, without_webhook } => Ok((made, without_webhook)),
+            other => unreachable!("telling again is answered with the new hooks, not {other:?}"),
         }
     }
 

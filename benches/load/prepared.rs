@@ -47,6 +47,7 @@ pub(crate) fn open(data: &Path) -> (Store, Writer) {
         incoming_webhook: None,
         webhook_secret: vec![0; 24],
         routes: Vec::new(),
+        replaced_secret: None,
         created: now(),
     };
     writer.commit([Change::PutDomain(domain), Change::PutAccount(account)].iter()).unwrap();

@@ -29,6 +29,8 @@ pub struct Limits {
     pub smtp_sessions_per_client_max: usize,
     /// Errors in one SMTP session.
     pub smtp_errors_max: usize,
+    /// How long messages may begin in one SMTP session.
+    pub smtp_session_time: Duration,
     /// Logins remembered in memory; zero remembers none.
     pub login_cache_entries: u64,
     /// How long a login is remembered.
@@ -50,6 +52,8 @@ impl Limits {
             smtp_sessions_max: section.number("smtp_sessions_max", 1..=1_000_000),
             smtp_sessions_per_client_max: section.number("smtp_sessions_per_client_max", 1..=1_000_000),
             smtp_errors_max: section.number("smtp_errors_max", 1..=1000),
+            smtp_session_time: section
+                .duration("smtp_session_time", Duration::from_secs(1)..=Duration::from_secs(7 * 86_400)),
             login_cache_entries: section.number("login_cache_entries", 0..=10_000_000),
             login_cache_ttl: section
                 .duration("login_cache_ttl", Duration::ZERO..=Duration::from_secs(86_400)),

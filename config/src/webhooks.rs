@@ -2,7 +2,7 @@
 
 use crate::{
     Network,
-    size::KIB,
+    size::{GIB, KIB, MIB},
     source::{Section, network},
 };
 use std::time::Duration;
@@ -14,8 +14,12 @@ pub struct Webhooks {
     pub retry: Vec<Duration>,
     /// Calls to one URL at once; at most `calls_max`.
     pub calls_per_url_max: usize,
-    /// Calls to all URLs together.
+    /// Calls to all URLs together, but for those whose receivers let us wait.
     pub calls_max: usize,
+    /// Calls beyond those, whose receivers let us wait.
+    pub calls_waiting_max: usize,
+    /// Bytes of the bodies of calls, together.
+    pub body_bytes_max: u64,
     /// For a whole call.
     pub timeout: Duration,
     /// Bytes of an answer that are kept.
@@ -33,6 +37,8 @@ impl Webhooks {
             retry: section.schedule("retry"),
             calls_per_url_max: section.number("calls_per_url_max", 1..=10_000),
             calls_max: section.number("calls_max", 1..=100_000),
+            calls_waiting_max: section.number("calls_waiting_max", 1..=1_000_000),
+            body_bytes_max: section.size("body_bytes_max", MIB..=64 * GIB),
             timeout: section.duration("timeout", Duration::from_millis(1)..=Duration::from_secs(3600)),
             answer_max: usize::try_from(answer_max).unwrap_or(usize::MAX),
             allow_networks: section.list("allow_networks", 1000, network),

@@ -160,6 +160,7 @@ impl NewAccount {
             webhook_secret: rand::random::<[u8; 24]>().to_vec(),
             created: now,
             routes: Vec::new(),
+            replaced_secret: None,
         }
     }
 }

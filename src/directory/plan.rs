@@ -201,10 +201,14 @@ impl Planner<'_> {
                 String::new()
             }
         };
-        let new_secret = || rand::random::<[u8; 24]>().to_vec();
-        let kept_secret = || present.map_or_else(new_secret, |present| present.webhook_secret.clone());
+        let (webhook_secret, replaced_secret) = match present {
+            Some(present) => (present.webhook_secret.clone(), present.replaced_secret.clone()),
+            None => {
+                (entry.webhook_secret.clone().unwrap_or_else(|| rand::random::<[u8; 24]>().to_vec()), None)
+            }
+        };
         let outgoing_webhook = entry.outgoing_webhook.as_ref().map(|webhook| self.outgoing(webhook));
-        AccountRecord {
+        let mut record = AccountRecord {
             name: entry.name.clone(),
             full_name: entry.full_name.clone(),
             password_hash,
@@ -222,10 +226,17 @@ impl Planner<'_> {
                 url: webhook.url.clone(),
                 authorization: authorization(webhook),
             }),
-            webhook_secret: entry.webhook_secret.clone().unwrap_or_else(kept_secret),
+            webhook_secret,
             created: present.map_or(self.context.now, |present| present.created),
             routes: entry.routes.clone(),
+            replaced_secret,
+        };
+        if let Some(secret) = &entry.webhook_secret
+            && *secret != record.webhook_secret
+        {
+            record.replace_webhook_secret(secret.clone(), self.context.now, AccountRecord::SECRET_OVERLAP);
         }
+        record
     }
 
     fn outgoing(&mut self, webhook: &WebhookEntry) -> OutgoingWebhook {
@@ -398,6 +409,8 @@ fn account_differences(one: &AccountRecord, other: &AccountRecord) -> Vec<&'stat
         webhook_secret,
         created: _,
         routes,
+        // Follows from `webhook_secret`.
+        replaced_secret: _,
     } = one;
     named([
         ("full_name", *full_name != other.full_name),

@@ -43,9 +43,6 @@ pub(super) fn prepare(
     received: Bytes,
     null_path: bool,
 ) -> Result<Prepared, Unready> {
-    if has_looped(&received) {
-        return Err(Unready::Loop);
-    }
     let read = mail::read::read(&received);
     let feedback = mail::feedback::read(&received);
     Ok(Prepared {
@@ -58,7 +55,8 @@ pub(super) fn prepare(
     })
 }
 
-fn has_looped(message: &[u8]) -> bool {
+/// Whether a message went through more hosts than any does that arrives.
+pub(super) fn has_looped(message: &[u8]) -> bool {
     let header = &message[..mail::read::headers_end(message)];
     let is_received =
         |line: &&[u8]| line.get(..9).is_some_and(|name| name.eq_ignore_ascii_case(b"received:"));

@@ -3,6 +3,7 @@
 
 use crate::{
     filter::QueueFilter,
+    hook_filter::{HookFilter, RetiredHookFilter},
     records::{
         AccountRecord, Attempt, ContentRecord, DomainRecord, Hold, HoldRuleRecord, HookAttempt, ReturnKind,
         StsPolicyRecord, SuppressionSource,
@@ -30,6 +31,10 @@ pub enum Change {
     AddHoldRule(HoldRuleRecord),
     /// Hold no more messages by a rule. Those that it holds stay held.
     RemoveHoldRule(HoldRuleId),
+    /// Do something with pending hooks.
+    OperateHooks(HookOperation),
+    /// Tell again what retired hooks told.
+    ResendHooks(HookResend),
     /// Record what became of webhook calls.
     SettleHooks(Vec<HookSettlement>),
     /// Change a message in a mailbox.
@@ -98,6 +103,8 @@ impl Change {
                 1024 * operation.ids.len() + reports.sum::<usize>()
             }
             Change::SettleHooks(settlements) => 1024 * settlements.len(),
+            Change::OperateHooks(operation) => 1024 * operation.ids.len(),
+            Change::ResendHooks(resend) => 1024 * resend.ids.len(),
             Change::Sweep(sweep) => 256 * sweep.limit,
             Change::SuppressMany(new) => new.iter().map(|new| 512 + new.reason.len()).sum(),
             Change::ChangeMessage { .. }
@@ -383,6 +390,41 @@ pub enum HookDecision {
     Failed,
 }
 
+/// Something done with pending hooks.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HookOperation {
+    /// Which hooks, at most some hundred.
+    pub ids: Vec<HookId>,
+    /// Those that it does not fit any more are passed over.
+    pub filter: HookFilter,
+    /// When.
+    pub now: Timestamp,
+    /// What is done.
+    pub action: HookAction,
+}
+
+/// What is done with pending hooks. A call that is under way goes on; what comes of it is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum HookAction {
+    /// Call it at that time. One that waits for another goes on waiting.
+    Schedule(Timestamp),
+    /// Call it so much later.
+    Postpone(Duration),
+    /// Call it no more.
+    Cancel,
+}
+
+/// Retired hooks whose news are to be told again, by new hooks to the URLs that the accounts have now.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HookResend {
+    /// Which, at most some hundred.
+    pub ids: Vec<HookId>,
+    /// Those that it does not fit are passed over.
+    pub filter: RetiredHookFilter,
+    /// When.
+    pub now: Timestamp,
+}
+
 /// An address for a suppression list.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NewSuppression {
@@ -482,6 +524,13 @@ pub enum Applied {
     HoldRuleAdded(HoldRuleId),
     /// The rule is gone.
     HoldRuleRemoved,
+    /// News are told again.
+    HooksResent {
+        /// Retired hooks, each with the new one.
+        made: Vec<(HookId, HookId)>,
+        /// Hooks of accounts that have no such webhook any more.
+        without_webhook: usize,
+    },
     /// Webhook calls are recorded.
     HooksSettled,
     /// The new entry.

@@ -154,6 +154,12 @@ impl Txn<'_> {
         Ok(id)
     }
 
+    /// One more record refers to a content.
+    pub(crate) fn share_content(&mut self, id: ContentId) -> Result<(), StoreError> {
+        let shares = self.tables.content_shares.get(&self.rw, &id)?.unwrap_or(1);
+        self.tables.content_shares.put(&mut self.rw, &id, &shares.saturating_add(1))
+    }
+
     /// Lets go of one reference; the last one removes the content.
     pub(crate) fn release_content(&mut self, id: ContentId) -> Result<(), StoreError> {
         match self.tables.content_shares.get(&self.rw, &id)? {

@@ -113,7 +113,7 @@ fn without_from_id(address: &Address, message: &QueueRecord) -> Option<Address> 
 }
 
 /// Whether people mean the same by two addresses.
-fn is_same(one: &Address, other: &Address) -> bool {
+pub(crate) fn is_same(one: &Address, other: &Address) -> bool {
     one.domain() == other.domain()
         && one.localpart().as_str().to_lowercase() == other.localpart().as_str().to_lowercase()
 }

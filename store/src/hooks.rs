@@ -26,28 +26,44 @@ impl Txn<'_> {
         if !(event.kind.makes_hook() && wanted) {
             return Ok(None);
         }
-        let now = event.time;
-        let hook = HookRecord {
-            account: record.account,
-            url: webhook.url.clone(),
-            authorization: webhook.authorization.clone(),
-            subject: HookSubject::Outgoing(OutgoingHook {
-                event,
-                subject: record.subject.clone(),
-                extra: record.extra.clone(),
-            }),
-            queued: now,
-            next_attempt: now,
-            attempts: Vec::new(),
-        };
-        let id = self.queue_hook(&hook)?;
-        if !webhook.every_event
-            && let Some(older) = record.last_hook
-            && let Some(pending) = self.tables.hooks.get(&self.rw, &older)?
-        {
-            self.retire_hook(older, pending, HookOutcome::Superseded(id), now)?;
+        let (now, account_id) = (event.time, record.account);
+        let told = OutgoingHook { event, subject: record.subject.clone(), extra: record.extra.clone() };
+        let mut hook = HookRecord::new(
+            account_id,
+            webhook.url.clone(),
+            webhook.authorization.clone(),
+            HookSubject::Outgoing(told),
+            now,
+        );
+        let id = self.next_hook_id();
+        match webhook.every_event {
+            true => hook.waits_for = self.follow(record.last_hook, id)?,
+            false => self.supersede(record.last_hook, id, now)?,
         }
+        self.put_new_hook(id, &hook)?;
         Ok(Some(id))
+    }
+
+    /// Lets a hook wait for the one before it, where that is still pending.
+    fn follow(&mut self, before: Option<HookId>, id: HookId) -> Result<Option<HookId>, StoreError> {
+        let Some(before) = before else { return Ok(None) };
+        let Some(mut pending) = self.tables.hooks.get(&self.rw, &before)? else { return Ok(None) };
+        pending.followed_by = Some(id);
+        self.tables.hooks.put(&mut self.rw, &before, &pending)?;
+        Ok(Some(before))
+    }
+
+    /// Retires the pending hook before a newer one, and those that it waits for: of them there are several only where
+    /// the account wanted every event until now.
+    fn supersede(&mut self, before: Option<HookId>, by: HookId, now: Timestamp) -> Result<(), StoreError> {
+        let mut older = before;
+        while let Some(id) = older
+            && let Some(pending) = self.tables.hooks.get(&self.rw, &id)?
+        {
+            older = pending.waits_for;
+            self.retire_hook(id, pending, HookOutcome::Superseded(by), now)?;
+        }
+        Ok(())
     }
 
     /// Makes the hook that tells of an arrival, where the account has an incoming webhook. The caller shares
@@ -60,25 +76,53 @@ impl Txn<'_> {
     ) -> Result<(), StoreError> {
         let Some(record) = self.account(account)? else { return Ok(()) };
         let Some(webhook) = &record.incoming_webhook else { return Ok(()) };
-        self.queue_hook(&HookRecord {
+        let hook = HookRecord::new(
             account,
-            url: webhook.url.clone(),
-            authorization: webhook.authorization.clone(),
-            subject: HookSubject::Incoming(hook),
-            queued: now,
-            next_attempt: now,
-            attempts: Vec::new(),
-        })?;
+            webhook.url.clone(),
+            webhook.authorization.clone(),
+            HookSubject::Incoming(hook),
+            now,
+        );
+        let id = self.next_hook_id();
+        self.put_new_hook(id, &hook)
+    }
+
+    pub(crate) fn next_hook_id(&mut self) -> HookId {
+        self.counters.hook += 1;
+        HookId(self.counters.hook)
+    }
+
+    pub(crate) fn put_new_hook(&mut self, id: HookId, hook: &HookRecord) -> Result<(), StoreError> {
+        self.tables.hooks.put(&mut self.rw, &id, hook)?;
+        match hook.waits_for {
+            Some(_) => Ok(()),
+            None => self.make_due(id, hook),
+        }
+    }
+
+    fn make_due(&mut self, id: HookId, hook: &HookRecord) -> Result<(), StoreError> {
+        self.tables.hooks_due.insert(&mut self.rw, &due_key(hook, id))?;
+        self.touched.urls.insert(hook.url.clone());
         Ok(())
     }
 
-    fn queue_hook(&mut self, hook: &HookRecord) -> Result<HookId, StoreError> {
-        self.counters.hook += 1;
-        let id = HookId(self.counters.hook);
-        self.tables.hooks.put(&mut self.rw, &id, hook)?;
-        self.tables.hooks_due.insert(&mut self.rw, &due_key(hook, id))?;
-        self.touched.urls.insert(hook.url.clone());
-        Ok(id)
+    /// Calls it at another time; one that waits for another goes on waiting, and is called then at the earliest.
+    pub(crate) fn reschedule_hook(
+        &mut self,
+        id: HookId,
+        mut hook: HookRecord,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let due = hook.waits_for.is_none();
+        if due {
+            self.tables.hooks_due.remove(&mut self.rw, &due_key(&hook, id))?;
+        }
+        hook.next_attempt = at;
+        self.tables.hooks.put(&mut self.rw, &id, &hook)?;
+        match due {
+            true => self.make_due(id, &hook),
+            false => Ok(()),
+        }
     }
 
     pub(crate) fn settle_hooks(&mut self, settlements: &[HookSettlement]) -> Outcome<Applied> {
@@ -98,10 +142,10 @@ impl Txn<'_> {
             HookDecision::Succeeded => self.retire_hook(id, hook, HookOutcome::Succeeded, now),
             HookDecision::Failed => self.retire_hook(id, hook, HookOutcome::Failed, now),
             HookDecision::Retry(at) => {
-                self.tables.hooks_due.remove(&mut self.rw, &due_key(&hook, id))?;
-                hook.next_attempt = at;
-                self.tables.hooks_due.insert(&mut self.rw, &due_key(&hook, id))?;
-                self.tables.hooks.put(&mut self.rw, &id, &hook)
+                // Somebody chose another time while it was called.
+                let rescheduled = hook.next_attempt > settlement.attempt.started;
+                let at = if rescheduled { hook.next_attempt } else { at };
+                self.reschedule_hook(id, hook, at)
             }
         }
     }
@@ -113,7 +157,7 @@ impl Txn<'_> {
         self.tables.retired_hooks.put(&mut self.rw, &id, &retired)
     }
 
-    fn retire_hook(
+    pub(crate) fn retire_hook(
         &mut self,
         id: HookId,
         mut hook: HookRecord,
@@ -121,7 +165,10 @@ impl Txn<'_> {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.tables.hooks.delete(&mut self.rw, &id)?;
-        self.tables.hooks_due.remove(&mut self.rw, &due_key(&hook, id))?;
+        if hook.waits_for.is_none() {
+            self.tables.hooks_due.remove(&mut self.rw, &due_key(&hook, id))?;
+        }
+        self.close_gap(&mut hook)?;
         let keep = self.account(hook.account)?.map(|account| account.keep_retired_hooks).unwrap_or_default();
         if keep.is_zero() {
             return self.release_hook_content(&hook);
@@ -138,6 +185,24 @@ impl Txn<'_> {
             &id,
             &RetiredHookRecord { hook, outcome, retired: now, expires },
         )
+    }
+
+    /// Joins those before and behind a hook that leaves its line; the next in line is called now.
+    fn close_gap(&mut self, hook: &mut HookRecord) -> Result<(), StoreError> {
+        let (before, behind) = (hook.waits_for.take(), hook.followed_by.take());
+        if let Some(id) = before
+            && let Some(mut before) = self.tables.hooks.get(&self.rw, &id)?
+        {
+            before.followed_by = behind;
+            self.tables.hooks.put(&mut self.rw, &id, &before)?;
+        }
+        if let Some(id) = behind
+            && let Some(mut behind) = self.tables.hooks.get(&self.rw, &id)?
+        {
+            behind.waits_for = before;
+            self.put_new_hook(id, &behind)?;
+        }
+        Ok(())
     }
 
     /// Lets go of the content that an incoming hook shares.

@@ -82,11 +82,11 @@ impl Place {
 
 /// Part of a list.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Slice<R> {
-    /// The messages that fit, in order.
-    pub rows: Vec<(QueueId, R)>,
+pub struct Slice<R, Id = QueueId, P = Place> {
+    /// What fits, in order.
+    pub rows: Vec<(Id, R)>,
     /// Where to go on; `None`: nothing is left. There may be more even when there are no rows.
-    pub next: Option<Place>,
+    pub next: Option<P>,
 }
 
 impl View<'_> {
@@ -107,10 +107,10 @@ impl View<'_> {
         if !filter.ids.is_empty() {
             return of_ids(filter, place, descending, limit, get, |record| record, QueueFilter::matches);
         }
-        let keys: Box<dyn Iterator<Item = Result<Place, StoreError>>> = match place {
+        let keys: Box<dyn Iterator<Item = Result<(Place, QueueId), StoreError>>> = match place {
             Place::Submitted(after) => {
                 let keys = self.tables.queue.keys(&self.txn, after.as_ref(), descending)?;
-                Box::new(keys.map(|id| id.map(|id| Place::Submitted(Some(id)))))
+                Box::new(keys.map(|id| id.map(|id| (Place::Submitted(Some(id)), id))))
             }
             Place::NextAttempt(after) => {
                 let start = nearer(after, first_in_range(filter, descending), descending);
@@ -120,7 +120,7 @@ impl View<'_> {
                     true => filter.next_attempt.after.is_none_or(|after| *at > after),
                 };
                 let keys = keys.take_while(move |key| key.as_ref().map_or(true, within));
-                Box::new(keys.map(|key| key.map(|key| Place::NextAttempt(Some(key)))))
+                Box::new(keys.map(|key| key.map(|key| (Place::NextAttempt(Some(key)), key.1))))
             }
         };
         slice(keys, limit, get, |id, record| filter.matches(id, record))
@@ -149,27 +149,26 @@ impl View<'_> {
             );
         }
         let keys = self.tables.retired.keys(&self.txn, after.as_ref(), descending)?;
-        let keys = keys.map(|id| id.map(|id| Place::Submitted(Some(id))));
+        let keys = keys.map(|id| id.map(|id| (Place::Submitted(Some(id)), id)));
         slice(keys, limit, get, |_, retired| filter.matches(retired))
     }
 }
 
 /// The rows at `keys` that fit.
-fn slice<R>(
-    keys: impl Iterator<Item = Result<Place, StoreError>>,
+pub(crate) fn slice<R, Id: Copy, P: Copy>(
+    keys: impl Iterator<Item = Result<(P, Id), StoreError>>,
     limit: usize,
-    get: impl Fn(QueueId) -> Result<Option<R>, StoreError>,
-    matches: impl Fn(QueueId, &R) -> bool,
-) -> Result<Slice<R>, StoreError> {
+    get: impl Fn(Id) -> Result<Option<R>, StoreError>,
+    matches: impl Fn(Id, &R) -> bool,
+) -> Result<Slice<R, Id, P>, StoreError> {
     let mut rows = Vec::new();
     let mut last = None;
-    for (looked_at, place) in keys.enumerate() {
+    for (looked_at, key) in keys.enumerate() {
         if rows.len() >= limit || looked_at >= LOOKED_AT_MAX {
             return Ok(Slice { rows, next: last });
         }
-        let place = place?;
+        let (place, id) = key?;
         last = Some(place);
-        let (Place::Submitted(Some(id)) | Place::NextAttempt(Some((_, id)))) = place else { continue };
         if let Some(record) = get(id)?
             && matches(id, &record)
         {

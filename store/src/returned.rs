@@ -35,6 +35,10 @@ enum What {
 }
 
 impl Matched {
+    pub(crate) fn id(&self) -> QueueId {
+        self.id
+    }
+
     /// It says no more than the event that tells it.
     pub(crate) fn is_report(&self) -> bool {
         !matches!(self.what, What::Unrecognized)

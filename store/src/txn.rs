@@ -97,6 +97,8 @@ impl<'e> Txn<'e> {
             Change::Operate(operation) => self.operate(operation),
             Change::AddHoldRule(rule) => self.add_hold_rule(rule),
             Change::RemoveHoldRule(id) => self.remove_hold_rule(*id),
+            Change::OperateHooks(operation) => self.operate_hooks(operation),
+            Change::ResendHooks(resend) => self.resend_hooks(resend),
             Change::SettleHooks(settlements) => self.settle_hooks(settlements),
             Change::ChangeMessage { account, id, action } => self.change_message(*account, *id, action),
             Change::Suppress(new) => self.suppress(new),

@@ -551,6 +551,8 @@ fn options(peer: &Peer, receiver: &Receiver, clock: &Clock, metrics: &Metrics) -
             schedule: RetrySchedule(defaults.webhooks.retry),
             calls_per_url_max: 20,
             calls_max: 200,
+            calls_waiting_max: 5000,
+            body_bytes_max: 64 << 20,
             due_batch_max: 1000,
         },
         janitor: JanitorOptions {
@@ -618,5 +620,6 @@ fn account() -> AccountRecord {
         webhook_secret: vec![0; 24],
         created: START,
         routes: Vec::new(),
+        replaced_secret: None,
     }
 }

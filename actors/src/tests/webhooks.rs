@@ -1,5 +1,5 @@
 use super::fixture::*;
-use crate::Clock;
+use crate::{Clock, HookDeed};
 use mail::HookId;
 use std::time::Duration;
 use store::records::{ContentRecord, HookOutcome, RetiredHookRecord};
@@ -130,18 +130,20 @@ fn a_hook_that_becomes_due_during_a_look_is_called() {
 #[test]
 fn a_very_long_url_gets_each_call_once() {
     run(async {
-        let receiver = Receiver::script([Ok(500), Err(())]);
+        let receiver = Receiver::script([Ok(500), Ok(200), Err(())]);
         let f = Fixture::new(Peer::default(), receiver.clone());
         f.call_hooks_at(&format!("{HOOK_URL}{}", "x".repeat(500))).await;
         let first = f.send(&["friend@remote.example"]).await;
         f.wait(Duration::from_secs(5)).await;
         let f = f.restart().await;
+        // What is answered earns the URL a second call at a time.
+        let answered = f.send(&["friend@remote.example"]).await;
         f.wait(Duration::from_secs(70)).await;
         // The second call for the first message hangs; a commit names the URL meanwhile.
         let second = f.send(&["friend@remote.example"]).await;
         f.wait(Duration::from_secs(5)).await;
         let calls: Vec<_> = receiver.calls().iter().map(|(_, body)| body["QueueMsgID"].clone()).collect();
-        assert_eq!(calls, [first, first, second]);
+        assert_eq!(calls, [first, answered, first, second]);
     });
 }
 
@@ -214,5 +216,73 @@ fn urls_that_hang_leave_calls_for_others() {
         f.send(&["friend@remote.example"]).await;
         f.wait(Duration::from_secs(1)).await;
         assert!(receiver.calls().iter().any(|(url, _)| url == HOOK_URL));
+    });
+}
+
+#[test]
+fn many_urls_that_hang_delay_no_other_by_a_second() {
+    run(async {
+        let receiver = Receiver::hanging("http://hanging");
+        let f = Fixture::new(Peer::default(), receiver.clone());
+        // More than there are places for calls, and of the answers that are waited for all at once.
+        for n in 0..400 {
+            f.call_hooks_at(&format!("http://hanging{n}.example/")).await;
+            f.send(&["friend@remote.example"]).await;
+        }
+        f.call_hooks_at(HOOK_URL).await;
+        f.send(&["friend@remote.example"]).await;
+        f.wait(Duration::from_millis(900)).await;
+        assert!(receiver.calls().iter().any(|(url, _)| url == HOOK_URL));
+        // When they are called again, they begin aside.
+        f.wait(Duration::from_secs(121)).await;
+        f.send(&["friend@remote.example"]).await;
+        f.wait(Duration::from_millis(1)).await;
+        assert_eq!(receiver.calls().iter().filter(|(url, _)| url == HOOK_URL).count(), 2);
+        assert!(receiver.calls().len() > 700, "{}", receiver.calls().len());
+    });
+}
+
+#[test]
+fn hooks_are_called_now_or_never_when_a_person_says_so() {
+    run(async {
+        let receiver = Receiver::always(500);
+        let f = Fixture::new(Peer::default(), receiver.clone());
+        f.send(&["a@remote.example", "b@remote.example"]).await;
+        f.wait(Duration::from_secs(5)).await;
+        assert_eq!(receiver.calls().len(), 2);
+        let all = store::HookFilter::default();
+        let part = f.handles.hooks.operate_part(&all, HookDeed::CallNow, None).await.unwrap();
+        assert_eq!((part.changed, part.rest), (2, None));
+        f.wait(Duration::from_secs(1)).await;
+        assert_eq!(receiver.calls().len(), 4);
+        let part = f.handles.hooks.operate_part(&all, HookDeed::Cancel, None).await.unwrap();
+        assert_eq!(part.changed, 2);
+        f.wait(Duration::from_secs(100 * 3600)).await;
+        assert_eq!(receiver.calls().len(), 4);
+    });
+}
+
+#[test]
+fn what_was_told_is_told_again_by_hand() {
+    run(async {
+        let receiver = Receiver::script([Err(())]);
+        let f = Fixture::new(Peer::default(), receiver.clone());
+        f.send(&["friend@remote.example"]).await;
+        retired_hook(&f, 1).await;
+        let all = store::RetiredHookFilter::default();
+        let part = f.handles.hooks.resend_part(&all, None).await.unwrap();
+        assert_eq!((part.made.as_slice(), part.without_webhook), (&[(HookId(1), HookId(2))][..], 0));
+        assert_eq!(part.rest, None);
+        retired_hook(&f, 2).await;
+        let calls = receiver.calls();
+        assert_eq!(calls.len(), 3);
+        assert_eq!(calls[1].1, calls[0].1);
+        // All but the time at which it was queued.
+        let without_time = |body: &serde_json::Value| {
+            let mut body = body.clone();
+            body["WebhookQueued"].take();
+            body
+        };
+        assert_eq!(without_time(&calls[2].1), without_time(&calls[0].1));
     });
 }

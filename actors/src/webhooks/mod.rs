@@ -1,13 +1,19 @@
 //! The webhook actor: it makes the calls that are due, each URL at its own pace.
 
 mod guard;
+mod lanes;
+mod operations;
 mod plan;
 mod post;
 mod request;
+mod run;
 
 pub use guard::AddressGuard;
+pub use operations::{HookDeed, HookOperations, ResentPart, TestCall, TestCallError};
 pub use post::{HookAnswer, HookError, HttpPoster, Poster};
 pub use request::{HookRequest, signature};
+
+use lanes::Lanes;
 
 use crate::{
     Clock, Metrics, RetrySchedule, StoreWriter,
@@ -15,20 +21,16 @@ use crate::{
     hints::Hints,
     pace::{Health, Pace},
     schedule::Schedule,
-    store_writer::persist,
     timer::{Timer, instant_of},
 };
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, StreamHandler};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, StreamHandler};
 use mail::{HookId, Timestamp};
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
-use store::{
-    HookSettlement, Store, StoreError,
-    records::{HookAttempt, HookRecord},
-};
+use store::{Store, StoreError};
 use tokio::{sync::Semaphore, time::Instant};
 
 /// Make no more calls.
@@ -59,7 +61,7 @@ struct Tick;
 const SCAN_PAGE: usize = 1000;
 
 /// Calls at the same time to a URL of which nothing is known yet.
-const CALLS_START: usize = 2;
+const CALLS_START: usize = 1;
 
 /// How hooks are called.
 #[derive(Clone, Debug)]
@@ -68,8 +70,12 @@ pub struct WebhookOptions {
     pub schedule: RetrySchedule,
     /// Calls to one URL at the same time; never more than a quarter of all.
     pub calls_per_url_max: usize,
-    /// Calls in all.
+    /// Calls in all whose receivers answer quickly, as far as is known.
     pub calls_max: usize,
+    /// Calls beyond those, whose receivers let us wait.
+    pub calls_waiting_max: usize,
+    /// Bytes of the bodies of calls, together; twice that with those that wait.
+    pub body_bytes_max: usize,
     /// Hooks taken up at a time, a URL.
     pub due_batch_max: usize,
 }
@@ -91,15 +97,28 @@ pub(crate) struct Deps {
     pub(crate) options: WebhookOptions,
     pub(crate) hints: Hints,
     pub(crate) metrics: Metrics,
-    /// One permit a call.
-    pub(crate) calls: Arc<Semaphore>,
+    pub(crate) lanes: Lanes,
+    /// For bodies that are large to build.
+    pub(crate) large: Semaphore,
 }
 
 impl Deps {
+    pub(crate) fn new(
+        store: Store,
+        writer: StoreWriter,
+        clock: Clock,
+        poster: Arc<dyn Poster>,
+        options: WebhookOptions,
+        hints: Hints,
+        metrics: Metrics,
+    ) -> Deps {
+        let lanes = Lanes::new(options.calls_max, options.calls_waiting_max, options.body_bytes_max);
+        Deps { store, writer, clock, poster, options, hints, metrics, lanes, large: Semaphore::new(1) }
+    }
+
     /// Returns when no call is under way.
     pub(crate) async fn still(&self) {
-        let all = u32::try_from(self.options.calls_max).unwrap_or(u32::MAX);
-        let _ = self.calls.acquire_many(all).await;
+        self.lanes.still().await;
     }
 }
 
@@ -184,7 +203,13 @@ impl Url {
             }
             let Some(id) = self.ready.pop() else { break };
             self.running += 1;
-            actix_rt::spawn(run(deps.clone(), group.to_owned(), id, ctx.address()));
+            actix_rt::spawn(run::run(
+                deps.clone(),
+                group.to_owned(),
+                id,
+                self.pace.is_failing(),
+                ctx.address(),
+            ));
         }
         deps.store.read(|view| view.next_hook_due(group, Some(now)))
     }
@@ -199,146 +224,6 @@ impl Url {
         due.reverse();
         self.ready = due;
         Ok(())
-    }
-}
-
-/// One call from reading the hook to the settled result.
-async fn run(deps: Arc<Deps>, group: String, id: HookId, actor: Addr<WebhookActor>) {
-    let mut done = Done { actor, called: Some(Called { group, id, health: Health::Unknown }) };
-    // Calls that hang hold theirs until they time out, and with enough such URLs all of them.
-    let _permit = deps.calls.clone().acquire_owned().await.expect("the semaphore is never closed");
-    let hook = match deps.store.read(|view| view.hook(id)) {
-        Ok(Some(hook)) => Arc::new(hook),
-        // Superseded or cancelled since it was read.
-        Ok(None) => return,
-        Err(error) => {
-            tracing::error!(%error, hook.id = %id, "a hook cannot be read");
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            return;
-        }
-    };
-    let (settlement, health) = {
-        let _in_flight = InFlight::new(&deps.metrics);
-        call(&deps, id, hook).await
-    };
-    if let Some(called) = &mut done.called {
-        called.health = health;
-    }
-    settle(&deps, settlement).await;
-}
-
-async fn call(deps: &Arc<Deps>, id: HookId, hook: Arc<HookRecord>) -> (HookSettlement, Health) {
-    let started = deps.clock.now();
-    let began = Instant::now();
-    let attempt = hook.attempts.len() + 1;
-    // Its own task, so that what breaks it is a result like others, and settled.
-    let called = actix_rt::spawn(answer(deps.clone(), id, hook.clone(), attempt, started)).await;
-    let (answer, health) = called.unwrap_or_else(|error| {
-        tracing::error!(%error, hook.id = %id, "a webhook call broke down; it is made again later");
-        (Err(HookError::temporary("internal error".into())), Health::Unknown)
-    });
-    let took = began.elapsed();
-    deps.metrics.hook_seconds.observe(took.as_secs_f64());
-    let now = deps.clock.now();
-    let decision = plan::decide(&answer, attempt, now, &deps.options.schedule);
-    let (success, status, error, response) = plan::describe(answer);
-    let result = if success {
-        "ok"
-    } else if status > 0 {
-        "refused"
-    } else {
-        "failed"
-    };
-    deps.metrics.hooks.with_label_values(&[result]).inc();
-    tracing::debug!(hook.id = %id, result, http.status = status, error, attempt, "webhook call");
-    let attempt = HookAttempt {
-        started,
-        duration_ms: u32::try_from(took.as_millis()).unwrap_or(u32::MAX),
-        url: hook.url.clone(),
-        success,
-        status,
-        error,
-        response,
-    };
-    (HookSettlement { id, now, attempt, decision }, health)
-}
-
-/// The answer, and what it tells about the URL: nothing, where it was not called.
-async fn answer(
-    deps: Arc<Deps>,
-    id: HookId,
-    hook: Arc<HookRecord>,
-    attempt: usize,
-    started: Timestamp,
-) -> (Result<HookAnswer, HookError>, Health) {
-    match request(&deps.store, id, hook, attempt, started).await {
-        Ok(request) => {
-            let answer = deps.poster.post(request).await;
-            let health = plan::health(&answer);
-            (answer, health)
-        }
-        Err(error) => (Err(unbuilt(id, &error)), Health::Unknown),
-    }
-}
-
-async fn request(
-    store: &Store,
-    id: HookId,
-    hook: Arc<HookRecord>,
-    attempt: usize,
-    started: Timestamp,
-) -> Result<HookRequest, StoreError> {
-    if !request::is_large(&hook) {
-        return request::build(store, id, &hook, attempt, started);
-    }
-    let store = store.clone();
-    let building =
-        tokio::task::spawn_blocking(move || request::build(&store, id, &hook, attempt, started)).await;
-    // Nothing cancels it but the end of the runtime, and then nobody waits.
-    building.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
-}
-
-/// Only a message that is gone for good ends its hook. Paths and the like are for the operator alone.
-fn unbuilt(id: HookId, error: &StoreError) -> HookError {
-    tracing::error!(%error, hook.id = %id, "the message that a hook tells cannot be read");
-    match error {
-        StoreError::Damaged { .. } => HookError::permanent(error.to_string()),
-        _ => HookError::temporary("internal error: the message cannot be read now".into()),
-    }
-}
-
-/// Settles, however long it takes: the result is known only here.
-async fn settle(deps: &Deps, settlement: HookSettlement) {
-    persist(async || deps.writer.settle_hooks(vec![settlement.clone()]).await).await;
-}
-
-/// Counts a call for as long as it lives.
-struct InFlight(Metrics);
-
-impl InFlight {
-    fn new(metrics: &Metrics) -> InFlight {
-        metrics.hooks_in_flight.inc();
-        InFlight(metrics.clone())
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.hooks_in_flight.dec();
-    }
-}
-
-/// Tells the actor that a call is over, even when it broke down.
-struct Done {
-    actor: Addr<WebhookActor>,
-    called: Option<Called>,
-}
-
-impl Drop for Done {
-    fn drop(&mut self) {
-        if let Some(called) = self.called.take() {
-            self.actor.do_send(called);
-        }
     }
 }
 
@@ -452,12 +337,14 @@ mod tests {
     #[test]
     fn no_url_takes_more_than_a_quarter_of_the_calls() {
         for (calls_per_url_max, calls_max, start, most) in
-            [(20, 200, 2, 20), (20, 40, 2, 10), (20, 3, 1, 1), (1, 200, 1, 1), (20, 1, 1, 1)]
+            [(20, 200, 1, 20), (20, 40, 1, 10), (20, 3, 1, 1), (1, 200, 1, 1), (20, 1, 1, 1)]
         {
             let options = WebhookOptions {
                 schedule: RetrySchedule(Vec::new()),
                 calls_per_url_max,
                 calls_max,
+                calls_waiting_max: 0,
+                body_bytes_max: 1 << 20,
                 due_batch_max: 1,
             };
             let mut pace = options.pace();

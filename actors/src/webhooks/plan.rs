@@ -30,10 +30,11 @@ pub(super) fn decide(
     }
 }
 
-/// What a call tells about its URL: one that does not answer gets one call at a time until it does, because
-/// calls that hang take the places of those to other URLs.
+/// What a call tells about its URL: one that does not answer gets one call at a time until it does, and one that says
+/// it has too much to do gets fewer.
 pub(super) fn health(answer: &Result<HookAnswer, HookError>) -> Health {
     match answer {
+        Ok(HookAnswer { status: 429 | 503, .. }) => Health::Strained,
         Ok(_) => Health::Good,
         Err(error) if error.permanent => Health::Unknown,
         Err(_) => Health::Unreachable,
@@ -96,6 +97,8 @@ mod tests {
         for (answer, expected) in [
             (answer(200, None), Health::Good),
             (answer(500, None), Health::Good),
+            (answer(429, None), Health::Strained),
+            (answer(503, Some(5)), Health::Strained),
             (Err(HookError::permanent("bad URL".into())), Health::Unknown),
             (Err(HookError::temporary("timeout".into())), Health::Unreachable),
         ] {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use store::{
     Store, StoreError,
-    records::{HookRecord, HookSubject, IncomingHook, OutgoingHook},
+    records::{AccountRecord, HookRecord, HookSubject, IncomingHook, OutgoingHook},
 };
 
 /// A webhook call to be made.
@@ -44,36 +44,64 @@ pub(super) fn build(
     now: Timestamp,
 ) -> Result<HookRequest, StoreError> {
     let directory = store.directory();
-    let account = directory.account(hook.account);
-    let body = match &hook.subject {
-        HookSubject::Outgoing(outgoing) => {
-            let name = account.map_or("", |account| account.record.name.as_str());
-            outgoing_body(outgoing, hook.queued, name)
-        }
+    let account = directory.account(hook.account).map(|account| &account.record);
+    let raw = match &hook.subject {
+        HookSubject::Outgoing(_) => None,
         HookSubject::Incoming(incoming) => {
             let raw = store.read(|view| view.content(incoming.content))?;
-            incoming_body(incoming, &raw.ok_or(StoreError::Damaged { table: "contents" })?)
+            Some(raw.ok_or(StoreError::Damaged { table: "contents" })?)
         }
+    };
+    let webhook_id = format!("hook_{}", hook.resent_of.unwrap_or(id));
+    Ok(assemble(id, &webhook_id, hook, account, raw.as_deref().unwrap_or_default(), attempt, now))
+}
+
+/// The call for a hook that is not in the store: `raw` is the message that it tells, where it tells one.
+pub(super) fn build_test(
+    webhook_id: &str,
+    hook: &HookRecord,
+    account: &AccountRecord,
+    raw: &[u8],
+    now: Timestamp,
+) -> HookRequest {
+    assemble(HookId(0), webhook_id, hook, Some(account), raw, 1, now)
+}
+
+fn assemble(
+    id: HookId,
+    webhook_id: &str,
+    hook: &HookRecord,
+    account: Option<&AccountRecord>,
+    raw: &[u8],
+    attempt: usize,
+    now: Timestamp,
+) -> HookRequest {
+    let body = match &hook.subject {
+        HookSubject::Outgoing(outgoing) => {
+            outgoing_body(outgoing, hook.queued, account.map_or("", |account| &account.name))
+        }
+        HookSubject::Incoming(incoming) => incoming_body(incoming, raw),
     };
     let mut headers = vec![
         ("Content-Type", "application/json; charset=utf-8".to_owned()),
         ("User-Agent", concat!("postrider/", env!("CARGO_PKG_VERSION"), " (webhook)").to_owned()),
         ("X-Mox-Webhook-ID", id.to_string()),
         ("X-Mox-Webhook-Attempt", attempt.to_string()),
-        ("webhook-id", format!("hook_{id}")),
+        ("webhook-id", webhook_id.to_owned()),
         ("webhook-timestamp", now.as_secs().to_string()),
     ];
     if let Some(account) = account {
-        let signed = signature(&account.record.webhook_secret, &format!("hook_{id}"), now, &body);
-        headers.push(("webhook-signature", signed));
+        let signatures: Vec<_> =
+            account.webhook_secrets(now).map(|secret| signature(secret, webhook_id, now, &body)).collect();
+        headers.push(("webhook-signature", signatures.join(" ")));
     }
     if let Some(authorization) = &hook.authorization {
         headers.push(("Authorization", authorization.clone()));
     }
-    Ok(HookRequest { url: hook.url.clone(), headers, body })
+    HookRequest { url: hook.url.clone(), headers, body }
 }
 
-/// The `webhook-signature` of the Standard Webhooks specification.
+/// A signature of the Standard Webhooks specification; `webhook-signature` has one for each secret.
 pub fn signature(secret: &[u8], id: &str, now: Timestamp, body: &[u8]) -> String {
     let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, secret));
     context.update(format!("{id}.{}.", now.as_secs()).as_bytes());

@@ -5,6 +5,7 @@ mod content_files;
 mod limits;
 mod operations;
 mod references;
+mod webhooks;
 
 use crate::{StoreError, tables::Tables, txn::Counters};
 use heed::{CommitOrAbort, Env, RwTxn, WithoutTls, types::Bytes};
@@ -13,7 +14,8 @@ use std::path::Path;
 type Step = fn(&mut RwTxn<'_>, &Tables) -> Result<(), StoreError>;
 
 /// Each leads from the layout of its place, counted from 1, to the next.
-const STEPS: [Step; 4] = [limits::step, operations::step, content_files::step, references::step];
+const STEPS: [Step; 5] =
+    [limits::step, operations::step, content_files::step, references::step, webhooks::step];
 
 /// The layout that this version writes.
 pub(crate) const CURRENT: u32 = STEPS.len() as u32 + 1;

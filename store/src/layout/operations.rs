@@ -2,15 +2,15 @@
 //! of the next attempt), what attempts tell of TLS, DSN parameters, and routes of accounts and domains.
 
 use crate::{
-    StoreError, hooks,
-    keys::Key,
+    StoreError,
+    keys::{DueKey, Key},
+    layout::webhooks::{OldHook, RoutedAccount},
     queue,
     records::{
-        AccountRecord, AddressPattern, Attempt, AttemptResult, DkimKeyRecord, DomainRecord, Hold,
-        IncomingWebhook, MessageOutcome, OutgoingWebhook, QueueRecord, RetiredRecord, SmtpAnswer, TlsFacts,
-        TlsVerified,
+        AddressPattern, Attempt, AttemptResult, DkimKeyRecord, DomainRecord, Hold, IncomingWebhook,
+        MessageOutcome, OutgoingWebhook, QueueRecord, RetiredRecord, SmtpAnswer, TlsFacts, TlsVerified,
     },
-    tables::{Table, Tables},
+    tables::{Raw, Tables},
     txn::{COUNTERS, Counters},
 };
 use heed::RwTxn;
@@ -126,10 +126,10 @@ pub(super) struct OldCounters {
 
 pub(super) fn step(txn: &mut RwTxn<'_>, tables: &Tables) -> Result<(), StoreError> {
     convert_counters(txn, tables)?;
-    convert(txn, &tables.domains, domain)?;
-    convert(txn, &tables.accounts, account)?;
-    convert(txn, &tables.retired, retired)?;
-    convert(txn, &tables.queue, message)?;
+    convert(txn, tables.domains.raw(), domain)?;
+    convert(txn, tables.accounts.raw(), account)?;
+    convert(txn, tables.retired.raw(), retired)?;
+    convert(txn, tables.queue.raw(), message)?;
     index_queue(txn, tables)?;
     index_hooks(txn, tables)
 }
@@ -156,25 +156,26 @@ fn convert_counters(txn: &mut RwTxn<'_>, tables: &Tables) -> Result<(), StoreErr
 }
 
 /// Writes every record of a table anew, a page at a time.
-fn convert<K: Key, Old: DeserializeOwned, New: Serialize + DeserializeOwned>(
+pub(super) fn convert<Old: DeserializeOwned, New: Serialize>(
     txn: &mut RwTxn<'_>,
-    table: &Table<K, New>,
+    table: Raw,
     new_of: fn(Old) -> New,
 ) -> Result<(), StoreError> {
-    let damaged = || StoreError::Damaged { table: table.raw().name };
+    let damaged = || StoreError::Damaged { table: table.name };
     let mut last: Option<Vec<u8>> = None;
     loop {
         let start = last.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         let mut page = Vec::with_capacity(PAGE);
-        for entry in table.raw().db.range(txn, &(start, Bound::Unbounded))?.take(PAGE) {
+        for entry in table.db.range(txn, &(start, Bound::Unbounded))?.take(PAGE) {
             let (key, value) = entry?;
             let old = postcard::from_bytes(value).map_err(|_| damaged())?;
-            page.push((key.to_vec(), new_of(old)));
+            let new = postcard::to_stdvec(&new_of(old)).map_err(|_| damaged())?;
+            page.push((key.to_vec(), new));
         }
         let Some((key, _)) = page.last() else { return Ok(()) };
         last = Some(key.clone());
         for (key, new) in page {
-            table.put(txn, &K::decode(&key).ok_or_else(damaged)?, &new)?;
+            table.db.put(txn, &key, &new)?;
         }
     }
 }
@@ -197,13 +198,24 @@ fn index_queue(txn: &mut RwTxn<'_>, tables: &Tables) -> Result<(), StoreError> {
 
 fn index_hooks(txn: &mut RwTxn<'_>, tables: &Tables) -> Result<(), StoreError> {
     tables.hooks_due.raw().db.clear(txn)?;
-    let mut last = None;
+    let table = tables.hooks.raw();
+    let damaged = || StoreError::Damaged { table: table.name };
+    let mut last: Option<Vec<u8>> = None;
     loop {
-        let page = tables.hooks.from(txn, last.as_ref().map_or(Bound::Unbounded, Bound::Excluded), PAGE)?;
-        let Some((id, _)) = page.last() else { return Ok(()) };
-        last = Some(*id);
-        for (id, hook) in page {
-            tables.hooks_due.insert(txn, &hooks::due_key(&hook, id))?;
+        let start = last.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let mut page = Vec::with_capacity(PAGE);
+        for entry in table.db.range(txn, &(start, Bound::Unbounded))?.take(PAGE) {
+            let (key, value) = entry?;
+            let hook: OldHook = postcard::from_bytes(value).map_err(|_| damaged())?;
+            let id = HookId::decode(key).ok_or_else(damaged)?;
+            page.push(DueKey { group: hook.url, account: hook.account, at: hook.next_attempt, id: id.0 });
+            last = Some(key.to_vec());
+        }
+        if page.is_empty() {
+            return Ok(());
+        }
+        for key in page {
+            tables.hooks_due.insert(txn, &key)?;
         }
     }
 }
@@ -218,8 +230,8 @@ fn domain(old: OldDomain) -> DomainRecord {
     }
 }
 
-fn account(old: LimitedAccount) -> AccountRecord {
-    AccountRecord {
+fn account(old: LimitedAccount) -> RoutedAccount {
+    RoutedAccount {
         name: old.name,
         full_name: old.full_name,
         password_hash: old.password_hash,
@@ -305,7 +317,7 @@ pub(super) mod tests {
     use crate::{
         Store,
         layout::{LAYOUT, tests::options},
-        records::{HookRecord, HookSubject, IncomingHook, MessageRecord},
+        records::{HookSubject, IncomingHook, MessageRecord},
     };
     use mail::{EnhancedCode, MailboxId, MsgId, Verdict};
 
@@ -366,8 +378,8 @@ pub(super) mod tests {
         }
     }
 
-    fn hook(id: u64) -> HookRecord {
-        HookRecord {
+    fn hook(id: u64) -> OldHook {
+        OldHook {
             account: AccountId(id as u32),
             url: "https://hooks.example/".into(),
             authorization: None,
@@ -427,7 +439,7 @@ pub(super) mod tests {
         let retired = postcard::to_stdvec(&retired).unwrap();
         put(&mut txn, tables.retired.raw(), &2000_u64.to_be_bytes(), retired);
         for id in [1, 2] {
-            tables.hooks.put(&mut txn, &HookId(id), &hook(id)).unwrap();
+            put(&mut txn, tables.hooks.raw(), &HookId(id).encode(), postcard::to_stdvec(&hook(id)).unwrap());
             let due = [b"https://hooks.example/\0".as_slice(), &[0x80; 8], &id.to_be_bytes()].concat();
             put(&mut txn, tables.hooks_due.raw(), &due, Vec::new());
         }

@@ -72,6 +72,44 @@ pub struct AccountRecord {
     pub created: Timestamp,
     /// For its mail, before all others.
     pub routes: Vec<Route>,
+    /// The secret before it was replaced, which signs as well while receivers change over.
+    pub replaced_secret: Option<ReplacedSecret>,
+}
+
+impl AccountRecord {
+    /// How long a replaced secret signs as well, where nobody says otherwise.
+    pub const SECRET_OVERLAP: Duration = Duration::from_secs(24 * 3600);
+
+    /// Puts another secret in the place of the one that signs webhooks, which goes on signing as well for `overlap`.
+    pub fn replace_webhook_secret(&mut self, secret: Vec<u8>, now: Timestamp, overlap: Duration) {
+        let replaced = std::mem::replace(&mut self.webhook_secret, secret);
+        let until = now.after(overlap);
+        self.replaced_secret = (!overlap.is_zero()).then_some(ReplacedSecret { secret: replaced, until });
+    }
+
+    /// The secrets that sign webhooks at `now`, the newest first.
+    pub fn webhook_secrets(&self, now: Timestamp) -> impl Iterator<Item = &[u8]> {
+        let replaced = self.replaced_secret.as_ref().filter(|replaced| now < replaced.until);
+        [Some(&self.webhook_secret), replaced.map(|replaced| &replaced.secret)]
+            .into_iter()
+            .flatten()
+            .map(Vec::as_slice)
+    }
+}
+
+/// A webhook secret that another has taken the place of.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReplacedSecret {
+    /// A secret.
+    pub secret: Vec<u8>,
+    /// It signs before this time.
+    pub until: Timestamp,
+}
+
+impl fmt::Debug for ReplacedSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplacedSecret").field("until", &self.until).finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for AccountRecord {

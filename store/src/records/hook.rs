@@ -22,6 +22,36 @@ pub struct HookRecord {
     pub next_attempt: Timestamp,
     /// Every call so far, oldest first.
     pub attempts: Vec<HookAttempt>,
+    /// A hook about an earlier event of the same message, which is to be done with before this one is called.
+    pub waits_for: Option<HookId>,
+    /// The hook that waits for this one.
+    pub followed_by: Option<HookId>,
+    /// The hook that this one tells again: it has the same `webhook-id`, so that a receiver knows it again.
+    pub resent_of: Option<HookId>,
+}
+
+impl HookRecord {
+    /// A hook that was not called yet.
+    pub fn new(
+        account: AccountId,
+        url: String,
+        authorization: Option<String>,
+        subject: HookSubject,
+        now: Timestamp,
+    ) -> HookRecord {
+        HookRecord {
+            account,
+            url,
+            authorization,
+            subject,
+            queued: now,
+            next_attempt: now,
+            attempts: Vec::new(),
+            waits_for: None,
+            followed_by: None,
+            resent_of: None,
+        }
+    }
 }
 
 impl fmt::Debug for HookRecord {
@@ -34,6 +64,9 @@ impl fmt::Debug for HookRecord {
             .field("queued", &self.queued)
             .field("next_attempt", &self.next_attempt)
             .field("attempts", &self.attempts)
+            .field("waits_for", &self.waits_for)
+            .field("followed_by", &self.followed_by)
+            .field("resent_of", &self.resent_of)
             .finish()
     }
 }

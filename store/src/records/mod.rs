@@ -13,6 +13,7 @@ mod usage;
 
 pub use directory::{
     AccountRecord, AddressPattern, DkimKeyRecord, DomainRecord, IncomingWebhook, OutgoingWebhook,
+    ReplacedSecret,
 };
 pub use event::{EventKind, EventRecord};
 pub use hold_rule::HoldRuleRecord;

@@ -4,6 +4,7 @@ mod directory;
 mod due;
 mod events;
 mod hold_rules;
+mod hooks;
 mod limits;
 mod lists;
 mod mailboxes;
@@ -126,6 +127,7 @@ fn account() -> AccountRecord {
         webhook_secret: vec![1; 24],
         created: NOW,
         routes: Vec::new(),
+        replaced_secret: None,
     }
 }
 

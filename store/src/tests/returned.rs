@@ -298,3 +298,19 @@ fn what_comes_back_goes_with_the_history_and_is_bounded() {
     let arrived = f.comes_to(1, Some(failed(FRIEND)));
     assert_eq!((arrived.returned, f.suppressed()), (None, None), "nobody knows it any more");
 }
+
+#[test]
+fn a_report_that_comes_to_two_addresses_is_told_once() {
+    let mut f = Fixture::new();
+    let id = f.delivered(1);
+    let events = f.events().len();
+    let mut arrival = arrival(None);
+    arrival.feedback = Some(failed(FRIEND));
+    arrival.recipients[0].from_id = Some(from_id(1));
+    arrival.recipients.push(arrival.recipients[0].clone());
+    let Applied::Arrived(arrived) = f.apply(Change::Arrive(arrival)) else { panic!() };
+    assert_eq!(arrived.iter().filter(|arrived| arrived.returned.is_some()).count(), 1);
+    assert_eq!(f.events().len(), events + 1);
+    assert_eq!(f.hooks("out"), [EventKind::Failed]);
+    assert_eq!(f.store.read(|view| view.returns(id)).unwrap().len(), 1);
+}
