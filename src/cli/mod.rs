@@ -16,6 +16,7 @@ mod progress;
 mod queue;
 mod quickstart;
 mod serve;
+mod suppress;
 mod table;
 mod target;
 
@@ -61,6 +62,9 @@ enum Command {
     /// Messages that wait to be sent, their history, and the rules that hold them
     #[command(subcommand)]
     Queue(Box<queue::QueueCommand>),
+    /// Addresses to which an account sends nothing
+    #[command(subcommand)]
+    Suppress(suppress::SuppressCommand),
 }
 
 /// Does what the command line says. Exit status 0: done; 1: failed; 2: wrong usage.
@@ -82,6 +86,7 @@ pub fn run() -> ExitCode {
             Command::Account(command) => command.run().await,
             Command::Domain(command) => command.run().await,
             Command::Queue(command) => command.run().await,
+            Command::Suppress(command) => command.run().await,
         }
     });
     match result {

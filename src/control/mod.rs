@@ -8,6 +8,7 @@ mod error;
 pub mod queue;
 mod server;
 mod socket;
+pub mod suppressions;
 
 pub use directory::Done;
 pub use error::{ControlError, Problem};
@@ -30,6 +31,7 @@ const BODY_MAX: usize = 64 << 20;
 fn routes(config: &mut ServiceConfig) {
     config
         .configure(queue::routes)
+        .configure(suppressions::routes)
         .route("/server", web::get().to(server::show))
         .route("/directory", web::get().to(directory::show))
         .route("/directory", web::post().to(directory::change));

@@ -49,6 +49,8 @@ pub enum Change {
     },
     /// Put an address on a suppression list.
     Suppress(NewSuppression),
+    /// Put addresses on suppression lists, at most some hundred; those that are there already stay as they are.
+    SuppressMany(Vec<NewSuppression>),
     /// Take an address off a suppression list.
     Unsuppress {
         /// Whose list.
@@ -74,9 +76,10 @@ pub enum Change {
 }
 
 impl Change {
-    /// Whether it brings in new mail, and so is refused when room runs out. The others make room, or are few.
+    /// Whether it brings in new mail, or much else, and so is refused when room runs out. The others make room, or are
+    /// few.
     pub fn needs_room(&self) -> bool {
-        matches!(self, Change::Accept(_) | Change::Arrive(_))
+        matches!(self, Change::Accept(_) | Change::Arrive(_) | Change::SuppressMany(_))
     }
 
     /// Roughly the bytes it adds to a transaction.
@@ -104,6 +107,7 @@ impl Change {
             Change::OperateHooks(operation) => 1024 * operation.ids.len(),
             Change::ResendHooks(resend) => 1024 * resend.ids.len(),
             Change::Sweep(sweep) => 256 * sweep.limit,
+            Change::SuppressMany(new) => new.iter().map(|new| 512 + new.reason.len()).sum(),
             Change::ChangeMessage { .. }
             | Change::Suppress(_)
             | Change::Unsuppress { .. }
@@ -543,6 +547,13 @@ pub enum Applied {
     HooksSettled,
     /// The new entry.
     Suppressed(SuppressionId),
+    /// What became of the addresses, by number.
+    SuppressedMany {
+        /// New on their lists.
+        added: usize,
+        /// There before.
+        present: usize,
+    },
     /// The entry is gone.
     Unsuppressed,
     /// The domain is stored.

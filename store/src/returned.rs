@@ -7,7 +7,7 @@ use crate::{
     queue::{Sent, event},
     records::{QueueRecord, ReturnKind, ReturnRecord, SmtpAnswer, SuppressionSource},
     references::without_brackets,
-    suppressions::Failure,
+    suppressions::{Failure, automatic_reason},
     txn::Txn,
 };
 use mail::{
@@ -162,7 +162,7 @@ impl Txn<'_> {
         let suppressing = match what {
             What::Complaint => {
                 let source = SuppressionSource::Complaint(id);
-                self.suppress_recipient(record, "complaint".to_owned(), source, now)?
+                self.suppress_recipient(record, automatic_reason(None, None, false, &source), source, now)?
             }
             What::Status(status) if status.action == StatusAction::Failed => {
                 if let Sent::Retired(retired) = sent {

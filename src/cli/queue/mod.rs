@@ -10,6 +10,8 @@ mod shown;
 mod time_bound;
 mod waiting;
 
+pub(super) use shown::local;
+
 use clap::Subcommand;
 
 /// What is done with the queue.

@@ -7,7 +7,7 @@ use std::{fmt::Write, time::Duration};
 use store::records::TlsVerified;
 
 /// A time where this runs: `2026-11-25 10:00:00`.
-pub(super) fn local(time: Timestamp) -> String {
+pub(in crate::cli) fn local(time: Timestamp) -> String {
     in_zone(time, TimeZone::system())
 }
 

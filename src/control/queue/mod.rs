@@ -47,7 +47,7 @@ impl Selection {
     }
 }
 
-fn account_named(directory: &Directory, name: &str) -> Result<mail::AccountId, ControlError> {
+pub(super) fn account_named(directory: &Directory, name: &str) -> Result<mail::AccountId, ControlError> {
     let account = directory.accounts().find(|account| account.record.name == name);
     account.map(|account| account.id).ok_or_else(|| {
         ControlError::not_found(format!("there is no account {name:?}; `postrider account list` shows them"))

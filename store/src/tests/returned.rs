@@ -118,11 +118,8 @@ fn a_report_of_a_failure_suppresses_like_an_answer() {
     assert!(f.comes_to(1, Some(failed("Friend+tag@remote.example"))).suppressing);
     let entry = f.suppressed().unwrap();
     assert_eq!(entry.source, SuppressionSource::Dsn(id));
-    assert!(
-        entry.reason.starts_with("550 5.1.1 5.1.1 no such user (mailbox, permanent)"),
-        "{}",
-        entry.reason
-    );
+    let expected = format!("550 5.1.1 no such user (mailbox, permanent); DSN about queue message {id}");
+    assert_eq!(entry.reason, expected);
     assert!(f.latest().suppressing);
 }
 
@@ -201,7 +198,9 @@ fn a_complaint_suppresses_at_once() {
     let event = f.latest();
     assert_eq!((event.kind, event.suppressing, event.code), (EventKind::Failed, true, 0));
     assert!(event.error.contains("complaint"));
-    assert_eq!(f.suppressed().unwrap().source, SuppressionSource::Complaint(id));
+    let entry = f.suppressed().unwrap();
+    assert_eq!(entry.source, SuppressionSource::Complaint(id));
+    assert_eq!(entry.reason, format!("complaint about queue message {id}"));
 }
 
 #[test]
