@@ -8,6 +8,7 @@ mod limits;
 mod lists;
 mod mailboxes;
 mod operations;
+mod repeats;
 mod returned;
 mod settle;
 mod sts;
@@ -149,6 +150,7 @@ fn submission(recipients: &[&str], content: &'static [u8]) -> Submission {
                 destination: address(recipient).domain().as_ascii().into(),
                 notify: None,
                 original_recipient: None,
+                once: None,
             })
             .collect(),
         message_id: "<1@example.com>".into(),
@@ -163,6 +165,7 @@ fn submission(recipients: &[&str], content: &'static [u8]) -> Submission {
         msg_from: address("app@example.com"),
         envid: None,
         ret: None,
+        repeatable: None,
     }
 }
 

@@ -136,6 +136,7 @@ async fn submit(mut call: Call) -> std::result::Result<Queued, ApiError> {
         msg_from,
         envid: None,
         ret: None,
+        repeatable: None,
     };
     let accepted = handles.writer.accept(submission).await?;
     let submissions =
@@ -190,6 +191,7 @@ fn new_recipients(
             from_id,
             notify: None,
             original_recipient: None,
+            once: None,
         })
     };
     addressed.recipients().map(new).collect()
