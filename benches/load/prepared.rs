@@ -48,6 +48,8 @@ pub(crate) fn open(data: &Path) -> (Store, Writer) {
         webhook_secret: vec![0; 24],
         routes: Vec::new(),
         replaced_secret: None,
+        scram: None,
+        deduplicate_message_id: false,
         created: now(),
     };
     writer.commit([Change::PutDomain(domain), Change::PutAccount(account)].iter()).unwrap();

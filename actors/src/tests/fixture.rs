@@ -622,5 +622,7 @@ fn account() -> AccountRecord {
         created: START,
         routes: Vec::new(),
         replaced_secret: None,
+        scram: None,
+        deduplicate_message_id: false,
     }
 }

@@ -14,7 +14,7 @@ mod usage;
 
 pub use directory::{
     AccountRecord, AddressPattern, DkimKeyRecord, DomainRecord, IncomingWebhook, OutgoingWebhook,
-    ReplacedSecret,
+    ReplacedSecret, ScramKeys,
 };
 pub use event::{EventKind, EventRecord};
 pub use hold_rule::HoldRuleRecord;

@@ -128,6 +128,8 @@ fn account() -> AccountRecord {
         created: NOW,
         routes: Vec::new(),
         replaced_secret: None,
+        scram: None,
+        deduplicate_message_id: false,
     }
 }
 
