@@ -40,6 +40,7 @@ struct Call {
     login: Login,
     client: Client,
     form: Form,
+    idempotency_key: Option<header::HeaderValue>,
 }
 
 impl Call {
@@ -133,7 +134,8 @@ async fn call(
     };
     let client = Client::of(request);
     let form = http.forms.read(request, payload).await?;
-    Ok((method.call)(Call { http, login, client, form }).await?)
+    let idempotency_key = request.headers().get(send::IDEMPOTENCY_KEY).cloned();
+    Ok((method.call)(Call { http, login, client, form, idempotency_key }).await?)
 }
 
 /// Nothing is told.
