@@ -5,19 +5,25 @@
 
 mod access;
 mod account;
+mod act;
 mod client;
 mod config;
 mod directory;
 mod domain;
 mod edit;
 mod output;
+mod page;
 mod password;
 mod progress;
 mod queue;
 mod quickstart;
+mod selection;
 mod serve;
 mod table;
 mod target;
+mod text;
+mod time_bound;
+mod when;
 
 pub use access::Access;
 pub use client::Control;

@@ -6,11 +6,14 @@
 mod directory;
 mod error;
 pub mod queue;
+mod selection;
 mod server;
+mod slices;
 mod socket;
 
 pub use directory::Done;
 pub use error::{ControlError, Problem};
+pub use selection::{ActRequest, Filter, Selection};
 pub use server::ServerStatus;
 pub use socket::{ControlSocket, SocketPath};
 
