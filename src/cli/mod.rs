@@ -11,6 +11,7 @@ mod config;
 mod directory;
 mod domain;
 mod edit;
+mod hooks;
 mod output;
 mod page;
 mod password;
@@ -67,6 +68,9 @@ enum Command {
     /// Messages that wait to be sent, their history, and the rules that hold them
     #[command(subcommand)]
     Queue(Box<queue::QueueCommand>),
+    /// Webhook calls that are to be made, their history, and calls to try a webhook
+    #[command(subcommand)]
+    Hooks(Box<hooks::HooksCommand>),
 }
 
 /// Does what the command line says. Exit status 0: done; 1: failed; 2: wrong usage.
@@ -88,6 +92,7 @@ pub fn run() -> ExitCode {
             Command::Account(command) => command.run().await,
             Command::Domain(command) => command.run().await,
             Command::Queue(command) => command.run().await,
+            Command::Hooks(command) => command.run().await,
         }
     });
     match result {

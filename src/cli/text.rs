@@ -46,6 +46,11 @@ pub(super) fn size(octets: u64) -> String {
     format!("{scaled:.1} {}", unit.copied().unwrap_or_default())
 }
 
+/// MAIL FROM, as it stands in a table.
+pub(super) fn sender(mail_from: &str) -> String {
+    if mail_from.is_empty() { "<>".to_owned() } else { mail_from.to_owned() }
+}
+
 /// Shows what could move a terminal's cursor escaped: much of this comes from outside.
 pub(super) fn harmless(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());

@@ -5,6 +5,7 @@
 
 mod directory;
 mod error;
+pub mod hooks;
 pub mod queue;
 mod selection;
 mod server;
@@ -33,6 +34,7 @@ const BODY_MAX: usize = 64 << 20;
 fn routes(config: &mut ServiceConfig) {
     config
         .configure(queue::routes)
+        .configure(hooks::routes)
         .route("/server", web::get().to(server::show))
         .route("/directory", web::get().to(directory::show))
         .route("/directory", web::post().to(directory::change));

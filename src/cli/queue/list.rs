@@ -2,7 +2,7 @@
 
 use super::{
     filter::FilterArgs,
-    shown::{in_full, message_lines, sender},
+    shown::{in_full, message_lines},
     waiting::{gate_in_full, gate_in_short},
 };
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
         Access, OutputArgs, ServerArgs, Table,
         page::PageArgs,
         selection::FilterOptions,
-        text::{local, size},
+        text::{local, sender, size},
     },
     control::queue::{ListRequest, MessageList, ShownMessage, list, message},
 };

@@ -1,16 +1,11 @@
 //! Messages in words: what they are, their attempts, and what came back.
 
 use crate::{
-    cli::text::{harmless, local, named_lines, size},
+    cli::text::{harmless, local, named_lines, sender, size},
     control::queue::{ShownAttempt, ShownMessage, ShownReturn, ShownRule},
 };
 use std::fmt::Write;
 use store::records::TlsVerified;
-
-/// MAIL FROM, as it stands in a table.
-pub(super) fn sender(mail_from: &str) -> String {
-    if mail_from.is_empty() { "<>".to_owned() } else { mail_from.to_owned() }
-}
 
 /// What a rule names: `account app, to remote.example`.
 pub(super) fn rule_fields(rule: &ShownRule) -> String {
