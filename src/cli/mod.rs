@@ -24,6 +24,7 @@ mod table;
 mod target;
 mod text;
 mod time_bound;
+mod webhook_secret;
 mod when;
 
 pub use access::Access;

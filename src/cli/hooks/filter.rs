@@ -116,9 +116,9 @@ impl FilterOptions for RetiredFilterArgs {
 }
 
 fn event(name: &str) -> Result<EventKind, String> {
-    let mut kinds = EventKind::ALL.into_iter().filter(|kind| kind.makes_hook());
+    let kinds = EventKind::ALL.into_iter().filter(|kind| kind.makes_hook());
     kinds.clone().find(|kind| kind.name() == name).ok_or_else(|| {
-        let names: Vec<_> = kinds.by_ref().map(EventKind::name).collect();
+        let names: Vec<_> = kinds.map(EventKind::name).collect();
         format!("an event of webhooks is one of {}", names.join(", "))
     })
 }
