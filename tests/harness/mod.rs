@@ -28,9 +28,9 @@ pub(crate) use dns::{Asked, DnsServer, Fault};
 pub(crate) use embedded::{Embedded, EmbeddedBuilder, account, address, domain, set_timeouts};
 
 pub(crate) use forms::{FilePart, Multipart, urlencoded};
-pub(crate) use hook_receiver::{HookAnswer, HookReceiver};
+pub(crate) use hook_receiver::{Call, HookAnswer, HookReceiver};
 pub(crate) use http_client::{HttpClient, post_head};
-pub(crate) use judge::{Court, judge, judges_program};
+pub(crate) use judge::{Court, judge, judges_program, verdict};
 pub(crate) use load::{Load, all_delivered};
 pub(crate) use loopback::{COMMON_PORT, loopback};
 pub(crate) use pebble::{Pebble, free_address};
