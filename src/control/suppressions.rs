@@ -1,6 +1,6 @@
 //! `/suppressions`: the suppression lists.
 
-use super::{ControlError, answer, queue::account_named};
+use super::{ControlError, answer, selection::account_named};
 use crate::app::App;
 use actix_web::{
     HttpResponse,

@@ -7,10 +7,7 @@ mod hold_rules;
 mod list;
 mod retired;
 mod shown;
-mod time_bound;
 mod waiting;
-
-pub(super) use shown::local;
 
 use clap::Subcommand;
 

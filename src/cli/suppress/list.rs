@@ -2,7 +2,7 @@
 
 use super::AccountArgs;
 use crate::{
-    cli::{Access, OutputArgs, ServerArgs, Table, queue::local},
+    cli::{Access, OutputArgs, ServerArgs, Table, text::local},
     control::suppressions::{
         LookupRequest, ShownSuppression, SuppressionList, SuppressionListRequest, lookup, suppression_list,
     },
