@@ -10,6 +10,7 @@ pub mod limiter;
 pub mod listen;
 pub mod localserve;
 pub mod logging;
+pub mod logins;
 pub mod open_files;
 pub mod password;
 pub mod serve;

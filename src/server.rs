@@ -5,6 +5,7 @@ use crate::{
     control::{self, ControlSocket},
     http,
     limiter::LoginLimiter,
+    logins::Logins,
     smtp_in::{self, SmtpServer},
     tls::{acme::AcmeAnswers, read_authorities},
 };
@@ -84,12 +85,13 @@ impl Server {
         let options = actor_options(&settings, &hostname, mode, router, own_addresses, metrics.clone())?;
         let handles = actors::start(store, writer, options);
         let clock = handles.clock.clone();
-        let login_limiter = Arc::new(match mode {
+        let limiter = match mode {
             Mode::Serve => LoginLimiter::new(clock),
             Mode::Local => LoginLimiter::lenient(clock),
-        });
+        };
+        let logins = Logins::new(&settings.limits, limiter, &registry)?;
         let Sockets { http, smtp, smtp_tls, control, acme_answers } = sockets;
-        let app = App { handles, settings, hostname, mode, acme_answers, login_limiter, registry, metrics };
+        let app = App { handles, settings, hostname, mode, acme_answers, logins, registry, metrics };
         let app = Arc::new(app);
         let edge = http::Http::new(app.clone()).context("serving HTTP")?;
         let workers = http_workers();

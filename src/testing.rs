@@ -4,6 +4,7 @@
 use crate::{
     app::{App, Mode},
     limiter::LoginLimiter,
+    logins::Logins,
     server::open_store,
 };
 use actors::{dns::NoNames, *};
@@ -64,9 +65,10 @@ impl Setup {
         let Setup { mode, options, writer, store, settings, hostname, registry, dir } = self;
         let metrics = options.metrics.clone();
         let handles = actors::start(store, writer, options);
-        let login_limiter = Arc::new(LoginLimiter::new(handles.clock.clone()));
+        let limiter = LoginLimiter::new(handles.clock.clone());
+        let logins = Logins::new(&settings.limits, limiter, &registry).unwrap();
         let acme_answers = Arc::default();
-        let app = App { handles, settings, hostname, mode, acme_answers, login_limiter, registry, metrics };
+        let app = App { handles, settings, hostname, mode, acme_answers, logins, registry, metrics };
         (Arc::new(app), dir)
     }
 }

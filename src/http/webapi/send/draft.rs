@@ -5,10 +5,12 @@ use super::{
     super::{parse_address, shortened},
     request::{JsonFile, NameAddress, Request},
 };
-use crate::http::{
-    auth::Login,
-    error::{ApiError, Code},
-    form::{FileKind, FormFile},
+use crate::{
+    http::{
+        error::{ApiError, Code},
+        form::{FileKind, FormFile},
+    },
+    logins::Login,
 };
 use mail::{Address, Draft, File, FromId, HeaderName, HeaderText, MessageId, Timestamp, Where};
 use store::Directory;
