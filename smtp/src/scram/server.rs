@@ -155,3 +155,125 @@ fn username_and_nonce(bare: &str) -> Result<(String, &str), FirstError> {
     let nonce = part("r=").filter(|nonce| !nonce.is_empty() && nonce.bytes().all(|b| b.is_ascii_graphic()));
     username.zip(nonce).ok_or(FirstError::Malformed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scram::tests::{AwsLc, client_final, keys};
+
+    const FIRST: &str = "n,,n=user,r=rOprNGfwEbeRWgbNEkqO";
+    const NONCE: &str = "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
+    const LAST: &str = "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
+                        p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
+
+    fn bindings() -> ChannelBindings {
+        ChannelBindings { exporter: Some([7; 32]), end_point: Some(vec![1, 2, 3]) }
+    }
+
+    fn parse(message: &str, plus: bool, bindings: &ChannelBindings) -> Result<ClientFirst, FirstError> {
+        ClientFirst::parse(message.as_bytes(), plus, bindings, &AwsLc)
+    }
+
+    #[test]
+    fn the_example_of_the_rfc_comes_out() {
+        let first = parse(FIRST, false, &ChannelBindings::default()).ok().unwrap();
+        assert_eq!(first.username(), "user");
+        let challenged = first.challenge(keys("pencil"), NONCE);
+        assert_eq!(
+            challenged.server_first(),
+            "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
+        );
+        let server_final = "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=".to_owned();
+        assert_eq!(challenged.judge(LAST.as_bytes()), Some(Verdict::Proven { server_final }));
+    }
+
+    #[test]
+    fn a_first_message_is_taken_or_refused_by_its_binding_its_identity_and_its_form() {
+        use FirstError::*;
+        let (none, some) = (ChannelBindings::default(), bindings());
+        let exporter_only = ChannelBindings { end_point: None, ..bindings() };
+        let table: &[(&str, bool, &ChannelBindings, Option<FirstError>)] = &[
+            ("n,,n=user,r=x", false, &none, None),
+            ("y,,n=user,r=x", false, &none, None),
+            ("n,,n=user,r=x,o=optional,x=y", false, &none, None),
+            ("n,a=user,n=user,r=x", false, &none, None),
+            ("n,a=a=3Db,n=a=3Db,r=x", false, &none, None),
+            // A client that cannot bind may say so; one that can knows now that somebody hid PLUS from it.
+            ("n,,n=user,r=x", false, &some, None),
+            ("y,,n=user,r=x", false, &some, Some(Downgrade)),
+            ("p=tls-exporter,,n=user,r=x", true, &some, None),
+            ("p=tls-server-end-point,,n=user,r=x", true, &some, None),
+            ("p=tls-server-end-point,,n=user,r=x", true, &exporter_only, Some(Binding)),
+            ("p=tls-unique,,n=user,r=x", true, &some, Some(Binding)),
+            ("p=,,n=user,r=x", true, &some, Some(Binding)),
+            ("n,,n=user,r=x", true, &some, Some(Malformed)),
+            ("y,,n=user,r=x", true, &some, Some(Malformed)),
+            ("p=tls-exporter,,n=user,r=x", false, &some, Some(Malformed)),
+            ("n,a=admin,n=user,r=x", false, &none, Some(Identity)),
+            ("n,a=,n=user,r=x", false, &none, Some(Identity)),
+            ("n,admin,n=user,r=x", false, &none, Some(Malformed)),
+            ("n,,m=must,n=user,r=x", false, &none, Some(Extension)),
+            ("n,,n=us=er,r=x", false, &none, Some(Malformed)),
+            ("n,,n=us\0er,r=x", false, &none, Some(Malformed)),
+            ("n,,n=,r=x", false, &none, Some(Malformed)),
+            ("n,,n=user,r=", false, &none, Some(Malformed)),
+            ("n,,n=user,r=a b", false, &none, Some(Malformed)),
+            ("n,,n=user,r=ü", false, &none, Some(Malformed)),
+            ("n,,n=user", false, &none, Some(Malformed)),
+            ("n,,r=x,n=user", false, &none, Some(Malformed)),
+            ("n,n=user,r=x", false, &none, Some(Malformed)),
+            ("N,,n=user,r=x", false, &none, Some(Malformed)),
+            ("n", false, &none, Some(Malformed)),
+            ("", false, &none, Some(Malformed)),
+        ];
+        for (message, plus, bindings, error) in table {
+            assert_eq!(parse(message, *plus, bindings).err(), *error, "{message:?} plus: {plus}");
+        }
+        assert_eq!(ClientFirst::parse(b"n,,n=\xff,r=x", false, &none, &AwsLc).err(), Some(Malformed));
+    }
+
+    #[test]
+    fn a_last_message_proves_only_with_the_password_the_nonce_and_the_binding() {
+        let challenged = || parse(FIRST, false, &bindings()).ok().unwrap().challenge(keys("pencil"), NONCE);
+        let other_proof = LAST.replace("dHzb", "dHzc");
+        let table: &[(&str, Option<Verdict>)] = &[
+            (&other_proof, Some(Verdict::Disproved)),
+            (&LAST.replace("hNlF$k0", "hNlF$k1"), Some(Verdict::Disproved)),
+            (&LAST.replace("c=biws", "c=eSws"), Some(Verdict::Disproved)),
+            (&LAST.replace("c=biws", "c="), Some(Verdict::Disproved)),
+            (&LAST.replace(",p=", ",x=y,p="), Some(Verdict::Disproved)),
+            (&LAST.replace("VQ=", "VQ"), None),
+            (&LAST.replace("dHzb", ""), None),
+            (&LAST.replace("c=biws", "c=?"), None),
+            (&LAST.replace("c=biws", "x=biws"), None),
+            (&LAST.replace(",r=", ",x="), None),
+            (&LAST.replace(",p=", ",q="), None),
+            ("c=biws,p=AAAA", None),
+            ("", None),
+        ];
+        for (message, verdict) in table {
+            assert_eq!(challenged().judge(message.as_bytes()), *verdict, "{message}");
+        }
+        assert_eq!(challenged().judge(b"\xff,p="), None);
+    }
+
+    #[test]
+    fn a_login_is_tied_to_the_connection_it_is_made_in() {
+        let bare = "n=user,r=abc";
+        let seen = |header: &str, binding: &[u8], password: &str| {
+            let first = parse(&format!("{header}{bare}"), true, &bindings()).ok().unwrap();
+            let challenged = first.challenge(keys("pencil"), NONCE);
+            let bound = [header.as_bytes(), binding].concat();
+            let last = client_final(password, &bound, bare, challenged.server_first());
+            matches!(challenged.judge(last.as_bytes()), Some(Verdict::Proven { .. }))
+        };
+        for (header, binding) in
+            [("p=tls-exporter,,", &[7; 32][..]), ("p=tls-server-end-point,a=user,", &[1, 2, 3])]
+        {
+            assert!(seen(header, binding, "pencil"), "{header}");
+            assert!(!seen(header, binding, "ink"), "{header}");
+            assert!(!seen(header, &[8; 32], "pencil"), "{header}");
+            assert!(!seen(header, b"", "pencil"), "{header}");
+        }
+    }
+}

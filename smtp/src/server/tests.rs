@@ -38,7 +38,13 @@ fn talk(session: &mut ServerSession, input: &[u8], size: usize) -> String {
         match session.step() {
             ServerStep::Write(bytes) => said += &String::from_utf8_lossy(&bytes),
             ServerStep::Auth(question) => said += &auth::decide(session, question),
-            ServerStep::Mail(mail) => verdict(session, &mail.from, "from"),
+            ServerStep::Mail(mail) => {
+                assert!(
+                    session.options.auth.is_none() || said.contains("[in "),
+                    "MAIL without a login: {said}"
+                );
+                verdict(session, &mail.from, "from");
+            }
             ServerStep::Rcpt(rcpt) => verdict(session, &rcpt.path, "to"),
             ServerStep::Message(message) => {
                 let count = session.envelope().expect("an envelope").recipients.len();
@@ -48,7 +54,8 @@ fn talk(session: &mut ServerSession, input: &[u8], size: usize) -> String {
             ServerStep::Read { .. } | ServerStep::Silent { .. } => match chunks.next() {
                 Some(chunk) => {
                     session.received(chunk);
-                    assert!(session.lines.buffered() <= size.min(input.len()) + MAX_LINE);
+                    let line = if session.options.auth.is_some() { MAX_RESPONSE } else { MAX_LINE };
+                    assert!(session.lines.buffered() <= size.min(input.len()) + line);
                 }
                 None => return said,
             },
