@@ -58,7 +58,8 @@ impl ServerSession {
             }
             Command::Help => self.say(&Reply::with_enhanced(214, 0, 0, "See RFC 5321")),
             Command::StartTls => self.starttls(),
-            Command::Expn(_) | Command::Auth { .. } => {
+            Command::Auth { mechanism, initial } => self.auth_command(&mechanism, initial.as_deref()),
+            Command::Expn(_) => {
                 self.refuse(&Reply::with_enhanced(502, 5, 1, "Command not implemented"));
             }
             Command::Bdat { size, last } => self.chunk_command(size, last),
@@ -86,8 +87,9 @@ impl ServerSession {
         self.transaction = Transaction::None;
         if peer.extended {
             let mut offered = self.options.extensions.clone();
-            offered.starttls &= !self.secure;
-            offered.require_tls &= self.secure;
+            offered.starttls &= !self.is_secure();
+            offered.require_tls &= self.is_secure();
+            offered.auth = self.mechanisms().iter().map(|mechanism| mechanism.name().to_owned()).collect();
             offered.write(&self.options.hostname, &mut self.out);
         } else {
             let hostname = Reply::new(250, &self.options.hostname);
@@ -102,6 +104,9 @@ impl ServerSession {
         }
         if self.transaction.open().is_some() {
             return self.refuse_sequence("A message is under way already");
+        }
+        if self.options.auth.is_some() && self.user.is_none() {
+            return self.refuse_unknown();
         }
         if let Some(parameter) = self.parameter_not_offered(&mail) {
             let text = format!("Parameter {parameter} is not offered");
@@ -128,10 +133,10 @@ impl ServerSession {
         let table = [
             (body_offered, "BODY"),
             (offers.smtputf8 || !mail.smtputf8, "SMTPUTF8"),
-            ((offers.require_tls && self.secure) || !mail.require_tls, "REQUIRETLS"),
+            ((offers.require_tls && self.is_secure()) || !mail.require_tls, "REQUIRETLS"),
             (offers.dsn || mail.ret.is_none(), "RET"),
             (offers.dsn || mail.envid.is_none(), "ENVID"),
-            (!offers.auth.is_empty() || mail.auth.is_none(), "AUTH"),
+            (self.options.auth.is_some() || mail.auth.is_none(), "AUTH"),
             (offers.future_release.is_some() || mail.hold.is_none(), "HOLDFOR and HOLDUNTIL"),
         ];
         table.iter().find(|(fine, _)| !fine).map(|(_, name)| *name)
@@ -166,7 +171,7 @@ impl ServerSession {
     }
 
     fn starttls(&mut self) {
-        if self.secure {
+        if self.is_secure() {
             return self.refuse_sequence("TLS is active already");
         }
         if !self.options.extensions.starttls {
