@@ -125,6 +125,8 @@ pub(crate) fn account(name: &str) -> AccountRecord {
         created: NOW,
         routes: Vec::new(),
         replaced_secret: None,
+        scram: None,
+        deduplicate_message_id: false,
     }
 }
 

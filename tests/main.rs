@@ -40,6 +40,7 @@ mod postfix;
 mod queue_cli;
 mod quickstart;
 mod reading;
+mod repeats;
 mod reports;
 mod restart;
 mod returns;

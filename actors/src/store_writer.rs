@@ -11,7 +11,7 @@ use std::{ops::Range, sync::Arc, time::Duration};
 use store::{
     Applied, Arrival, Arrived, Change, HookOperation, HookResend, HookSettlement, MessageAction,
     NewSuppression, QueueOperation, Refusal, Settlement, Store, StoreError, Submission, Sweep, Writer,
-    records::{ContentRecord, HoldRuleRecord, StsPolicyRecord},
+    records::{ContentRecord, FirstAnswer, HoldRuleRecord, StsPolicyRecord},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot, watch};
 
@@ -37,6 +37,8 @@ pub struct Accepted {
     pub ids: Range<u64>,
     /// The sender's copy did not fit in the account's mailboxes.
     pub copy_left_out: bool,
+    /// The request came before, and was answered so; nothing was queued now.
+    pub before: Option<FirstAnswer>,
 }
 
 /// Why a change was not made.
@@ -133,15 +135,17 @@ impl StoreWriter {
         let recipients = submission.recipients.len() as u64;
         let copy = submission.sent_copy.as_ref().and_then(in_file);
         let staged = in_file(&submission.content).into_iter().chain(copy.clone()).collect();
-        let (first, copy_left_out) = match self.with_staged(staged, Change::Accept(submission)).await? {
-            Applied::Accepted(QueueId(first)) => (first, false),
-            Applied::AcceptedWithoutCopy(QueueId(first)) => (first, true),
-            other => unreachable!("an accept is answered with queue ids, not {other:?}"),
-        };
-        if copy_left_out {
+        let (first, copy_left_out, before) =
+            match self.with_staged(staged, Change::Accept(submission)).await? {
+                Applied::Accepted(QueueId(first)) => (first, false, None),
+                Applied::AcceptedWithoutCopy(QueueId(first)) => (first, true, None),
+                Applied::AcceptedBefore(answer) => (answer.first.0, answer.copy_left_out, Some(answer)),
+                other => unreachable!("an accept is answered with queue ids, not {other:?}"),
+            };
+        if copy_left_out && before.is_none() {
             self.store.discard(copy.as_slice());
         }
-        Ok(Accepted { ids: first..first + recipients, copy_left_out })
+        Ok(Accepted { ids: first..first + recipients, copy_left_out, before })
     }
 
     /// Stores a message that arrived. Returns its ids, in the order of the recipients.

@@ -5,8 +5,8 @@ use crate::{
     filter::QueueFilter,
     hook_filter::{HookFilter, RetiredHookFilter},
     records::{
-        AccountRecord, Attempt, ContentRecord, DomainRecord, Hold, HoldRuleRecord, HookAttempt, ReturnKind,
-        StsPolicyRecord, SuppressionSource,
+        AccountRecord, Attempt, ContentRecord, DomainRecord, FirstAnswer, Hold, HoldRuleRecord, HookAttempt,
+        ReturnKind, StsPolicyRecord, SuppressionSource,
     },
 };
 use mail::{
@@ -154,6 +154,8 @@ pub struct Submission {
     pub envid: Option<String>,
     /// RFC 3461 RET.
     pub ret: Option<DsnReturn>,
+    /// The request that brings it, where the application may repeat that.
+    pub repeatable: Option<RepeatableRequest>,
 }
 
 /// One recipient of a [`Submission`].
@@ -171,6 +173,8 @@ pub struct NewRecipient {
     pub notify: Option<DsnNotify>,
     /// RFC 3461 ORCPT, as [`mail::DsnRequest`] has it.
     pub original_recipient: Option<String>,
+    /// What tells the message to this recipient from others, where it is to be queued once a day however often it comes.
+    pub once: Option<[u8; 32]>,
 }
 
 /// A message that arrived for one or more accounts.
@@ -495,6 +499,15 @@ pub struct Arrived {
     pub suppressing: bool,
 }
 
+/// A request that an application may repeat, as when it heard no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepeatableRequest {
+    /// A digest of what the application calls it.
+    pub key: [u8; 32],
+    /// A digest of what it asks.
+    pub fingerprint: [u8; 32],
+}
+
 /// What a change brought about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Applied {
@@ -502,6 +515,8 @@ pub enum Applied {
     Accepted(QueueId),
     /// The same, but the sender's copy did not fit in the account's mailboxes and was left out.
     AcceptedWithoutCopy(QueueId),
+    /// The request came before: nothing is queued, and this is what it was answered then.
+    AcceptedBefore(FirstAnswer),
     /// What became of the message, in the order of the recipients.
     Arrived(Vec<Arrived>),
     /// The message in its mailbox is as it was to be.

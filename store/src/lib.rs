@@ -28,6 +28,7 @@ mod queue;
 pub mod records;
 mod references;
 mod removal;
+mod repeats;
 mod report;
 mod returned;
 mod sts;

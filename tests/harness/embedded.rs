@@ -62,6 +62,8 @@ pub(crate) fn account(name: &str) -> AccountRecord {
         created: actors::Clock::system().now(),
         routes: Vec::new(),
         replaced_secret: None,
+        scram: None,
+        deduplicate_message_id: false,
     }
 }
 

@@ -461,6 +461,7 @@ impl Fixture {
                         from_id: None,
                         notify: None,
                         original_recipient: None,
+                        once: None,
                         address,
                     }
                 })
@@ -477,6 +478,7 @@ impl Fixture {
             msg_from: Address::parse("app@example.com").unwrap(),
             envid: None,
             ret: None,
+            repeatable: None,
         }
     }
 
@@ -620,5 +622,7 @@ fn account() -> AccountRecord {
         created: START,
         routes: Vec::new(),
         replaced_secret: None,
+        scram: None,
+        deduplicate_message_id: false,
     }
 }

@@ -38,6 +38,7 @@ struct Call {
     login: Login,
     client: Client,
     form: Form,
+    idempotency_key: Option<header::HeaderValue>,
 }
 
 impl Call {
@@ -136,7 +137,8 @@ async fn call(
         }
     };
     let form = http.forms.read(request, payload).await?;
-    Ok((method.call)(Call { http, login, client, form }).await?)
+    let idempotency_key = request.headers().get(send::IDEMPOTENCY_KEY).cloned();
+    Ok((method.call)(Call { http, login, client, form, idempotency_key }).await?)
 }
 
 fn count_failure(http: &Http, error: AuthError, client: Client) {

@@ -8,6 +8,7 @@ mod limits;
 mod lists;
 mod mailboxes;
 mod operations;
+mod repeats;
 mod returned;
 mod settle;
 mod sts;
@@ -127,6 +128,8 @@ fn account() -> AccountRecord {
         created: NOW,
         routes: Vec::new(),
         replaced_secret: None,
+        scram: None,
+        deduplicate_message_id: false,
     }
 }
 
@@ -149,6 +152,7 @@ fn submission(recipients: &[&str], content: &'static [u8]) -> Submission {
                 destination: address(recipient).domain().as_ascii().into(),
                 notify: None,
                 original_recipient: None,
+                once: None,
             })
             .collect(),
         message_id: "<1@example.com>".into(),
@@ -163,6 +167,7 @@ fn submission(recipients: &[&str], content: &'static [u8]) -> Submission {
         msg_from: address("app@example.com"),
         envid: None,
         ret: None,
+        repeatable: None,
     }
 }
 
