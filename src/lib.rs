@@ -12,6 +12,7 @@ pub mod localserve;
 pub mod logging;
 pub mod open_files;
 pub mod password;
+mod sending;
 pub mod serve;
 pub mod server;
 pub mod signals;

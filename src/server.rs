@@ -5,6 +5,7 @@ use crate::{
     control::{self, ControlSocket},
     http,
     limiter::LoginLimiter,
+    sending::count_submissions,
     smtp_in::{self, SmtpServer},
     tls::{acme::AcmeAnswers, read_authorities},
 };
@@ -89,7 +90,18 @@ impl Server {
             Mode::Local => LoginLimiter::lenient(clock),
         });
         let Sockets { http, smtp, smtp_tls, control, acme_answers } = sockets;
-        let app = App { handles, settings, hostname, mode, acme_answers, login_limiter, registry, metrics };
+        let submissions = count_submissions(&registry)?;
+        let app = App {
+            handles,
+            settings,
+            hostname,
+            mode,
+            acme_answers,
+            login_limiter,
+            submissions,
+            registry,
+            metrics,
+        };
         let app = Arc::new(app);
         let edge = http::Http::new(app.clone()).context("serving HTTP")?;
         let workers = http_workers();

@@ -4,6 +4,7 @@
 use crate::{
     app::{App, Mode},
     limiter::LoginLimiter,
+    sending::count_submissions,
     server::open_store,
 };
 use actors::{dns::NoNames, *};
@@ -66,7 +67,18 @@ impl Setup {
         let handles = actors::start(store, writer, options);
         let login_limiter = Arc::new(LoginLimiter::new(handles.clock.clone()));
         let acme_answers = Arc::default();
-        let app = App { handles, settings, hostname, mode, acme_answers, login_limiter, registry, metrics };
+        let submissions = count_submissions(&registry).unwrap();
+        let app = App {
+            handles,
+            settings,
+            hostname,
+            mode,
+            acme_answers,
+            login_limiter,
+            submissions,
+            registry,
+            metrics,
+        };
         (Arc::new(app), dir)
     }
 }

@@ -16,9 +16,6 @@ pub struct EdgeMetrics {
     pub(super) calls: IntCounterVec,
     /// How long calls took, by method.
     pub(super) call_seconds: HistogramVec,
-    /// Messages brought in, by `way` (`webapi`, `submission`) and `result` (`accepted`, `refused`, `busy`,
-    /// `failed`).
-    pub submissions: IntCounterVec,
     /// Wrong credentials, by `way`.
     pub authentication_failures: IntCounterVec,
     /// Logins refused unseen, because their clients had failed too often, by `way`.
@@ -67,11 +64,6 @@ impl EdgeMetrics {
                 &["method", "result"],
             )?,
             call_seconds: registered(registry, HistogramVec::new(seconds, &["method"])?)?,
-            submissions: counters(
-                "postrider_submissions_total",
-                "Messages brought in to be sent, by way and result.",
-                &["way", "result"],
-            )?,
             authentication_failures: counters(
                 "postrider_authentication_failures_total",
                 "Logins with wrong credentials, by way.",
