@@ -10,9 +10,8 @@ use crate::{
 };
 use actors::Router;
 use anyhow::Context;
-use base64::{Engine, prelude::BASE64_STANDARD};
 use clap::Args;
-use config::{Service, Settings};
+use config::{Service, Settings, write_webhook_secret};
 use mail::{Address, DkimKey, Domain};
 use std::{
     collections::BTreeSet,
@@ -195,7 +194,7 @@ fn greet(server: &Server, http: SocketAddr, smtp: SocketAddr, args: &LocalserveA
         }
     }
     for account in directory.accounts() {
-        println!("  webhook secret  whsec_{}", BASE64_STANDARD.encode(&account.record.webhook_secret));
+        println!("  webhook secret  {}", write_webhook_secret(&account.record.webhook_secret));
     }
     for (name, url) in [("outgoing", &args.outgoing_webhook), ("incoming", &args.incoming_webhook)] {
         if let Some(url) = url {

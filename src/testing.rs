@@ -185,6 +185,7 @@ fn actor_options(hostname: &str, metrics: Metrics) -> Options {
             due_batch_max: 1,
         },
         janitor: JanitorOptions { interval: seconds(3600), batch: 1, keep_events: seconds(3600) },
+        event_readers: EventReaderLimits { max: 2, per_account_max: 1 },
         metrics,
         threads: Threads::Current,
     }

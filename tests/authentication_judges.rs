@@ -2,9 +2,10 @@
 
 use crate::harness::{Exchanger, Fault, Taken, judge};
 use base64::{Engine, prelude::BASE64_STANDARD};
+use hickory_resolver::config::{NameServerConfig, ResolverConfig, ResolverOpts};
 use mail::DkimKey;
 use mail_auth::{
-    ArcOutput, AuthenticatedMessage, AuthenticationResults,
+    AuthenticatedMessage, AuthenticationResults, MessageAuthenticator,
     arc::ArcSealer,
     common::{
         crypto::{Ed25519Key, RsaKey, Sha256},
@@ -14,6 +15,7 @@ use mail_auth::{
 };
 use rustls_pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 
 /// Names and what DNS knows of them. Clients are at 127.0.0.1.
 const RECORDS: [(&str, &str, &str); 61] = [
@@ -118,7 +120,8 @@ async fn results_are_those_of_pyspf_and_dkimpy() {
         mx.dns.fault(name, kind, Fault::ServFail);
     }
     let mut cases = Vec::new();
-    for case in spf_cases().chain(dkim_cases(&keys)).chain(arc_cases(&keys)) {
+    let chains = arc_cases(&keys, mx.dns.address()).await;
+    for case in spf_cases().chain(dkim_cases(&keys)).chain(chains) {
         let taken = mx.take(case.helo, &case.mail_from, &case.content).await;
         cases.push(as_json(&case, &taken));
     }
@@ -238,13 +241,14 @@ impl Keys {
         folded_right(signer.sign(message.as_bytes()).expect("a signature").to_header())
     }
 
-    /// The three fields of the first link of a chain.
-    fn seal(&self, message: &str) -> String {
+    /// The three fields of one more link of a chain that verifies, or of its first.
+    async fn seal(&self, message: &str, by: &MessageAuthenticator) -> String {
         let parsed = AuthenticatedMessage::parse(message.as_bytes()).expect("a header");
         let results = AuthenticationResults::new("relay.test");
+        let so_far = by.verify_arc(&parsed).await;
         let sealer = ArcSealer::from_key(self.rsa_key()).domain("signed.test").selector("rsa");
         let sealer = sealer.headers(["From", "To", "Subject"]);
-        sealer.seal(&parsed, &results, &ArcOutput::default()).expect("a seal").to_header()
+        sealer.seal(&parsed, &results, &so_far).expect("a seal").to_header()
     }
 }
 
@@ -317,11 +321,26 @@ fn dkim_cases(keys: &Keys) -> Vec<Case> {
     cases
 }
 
-fn arc_cases(keys: &Keys) -> Vec<Case> {
-    let seal = keys.seal(MESSAGE);
+/// `dns` knows the keys.
+async fn arc_cases(keys: &Keys, dns: SocketAddr) -> Vec<Case> {
+    let mut server = NameServerConfig::udp(dns.ip());
+    server.connections.iter_mut().for_each(|connection| connection.port = dns.port());
+    let config = ResolverConfig::from_name_servers(vec![server]);
+    let by = MessageAuthenticator::new(config, ResolverOpts::default()).expect("a resolver");
+    let seal = keys.seal(MESSAGE, &by).await;
+    let once = format!("{seal}{MESSAGE}");
+    let twice = keys.seal(&once, &by).await + &once;
     let without = |name: &str| seal.replacen(name, "X-", 1) + MESSAGE;
     vec![
-        Case::signed("a chain", 0, seal.clone() + MESSAGE),
+        Case::signed("a chain", 0, once),
+        Case::signed("a chain of two", 0, twice.clone()),
+        Case::signed("a chain of two and other results", 0, twice.replacen("relay.test", "other.test", 2)),
+        Case::signed(
+            "a chain of two without its first seal",
+            0,
+            twice.replace("ARC-Seal: i=1", "X-Seal: i=1"),
+        ),
+        Case::signed("a chain of two without its first link", 0, twice.replace(&seal, "")),
         Case::signed("a chain and another body", 0, seal.clone() + &MESSAGE.replace("bye", "by")),
         Case::signed("a chain and other results", 0, seal.replace("relay.test", "other.test") + MESSAGE),
         Case::signed("a chain without its seal", 0, without("ARC-Seal")),

@@ -1,6 +1,6 @@
 //! What is found out about who incoming mail is from, where it is told, and what follows.
 
-use crate::harness::{Embedded, Exchanger, Fault, SmtpClient, account, free_address};
+use crate::harness::{DnsServer, Embedded, Exchanger, Fault, Server, SmtpClient, account, free_address};
 use mail::{DkimKey, DkimSigner};
 use serde_json::json;
 use std::{net::Ipv6Addr, sync::Arc};
@@ -227,6 +227,33 @@ fn signature_over(key: &[u8], fields: &[&str], content: &str) -> String {
 }
 
 #[tokio::test]
+async fn a_large_message_is_verified_and_stored_whole() {
+    let mut zone = ZONE.to_owned();
+    let of_good = signer(&mut zone, "good.test", "s");
+    let mx = Exchanger::start(&zone).await;
+    let content = signed(&of_good, &(from("a@good.test") + &"a line\r\n".repeat(200_000)));
+    let forged = "Authentication-Results: mail.example; dmarc=pass\r\n";
+    let taken = mx.take("client.test", "a@good.test", &format!("{forged}{content}")).await;
+    assert_eq!(taken.results_of("dkim"), ["pass header.d=good.test header.s=s"]);
+    assert!(taken.raw.ends_with(&content) && !taken.raw.contains(forged));
+}
+
+#[tokio::test]
+async fn a_developers_server_looks_nothing_up_and_believes_nobody() {
+    let server = Server::start().await;
+    let mut client = SmtpClient::ready(server.smtp()).await;
+    client.envelope("a@good.test", &["rider@localhost"]).await;
+    let forged = "Authentication-Results: localhost; dmarc=pass\r\n";
+    client.write(format!("{forged}{}.\r\n", from("ceo@bank.test")).as_bytes()).await;
+    assert!(client.reply().await.starts_with("250"));
+    let raw = server.call("MessageRawGet", &json!({"MsgID": 1})).await.text();
+    assert_eq!(raw.matches("Authentication-Results: localhost; none\r\n").count(), 1, "{raw}");
+    assert!(!raw.contains(forged), "{raw}");
+    let meta = server.ok("MessageGet", &json!({"MsgID": 1})).await["Meta"].clone();
+    assert_eq!((&meta["MailFromValidated"], &meta["MsgFromValidated"]), (&json!(false), &json!(false)));
+}
+
+#[tokio::test]
 async fn only_so_many_signatures_are_looked_at() {
     let mut zone = ZONE.to_owned();
     let of_good = signer(&mut zone, "good.test", "s");
@@ -282,7 +309,7 @@ async fn international_names_are_looked_up_as_a_labels() {
 
 #[tokio::test]
 async fn an_ipv4_client_of_a_socket_for_both_families_is_known_by_its_ipv4_address() {
-    let dns = crate::harness::DnsServer::start(ZONE).await;
+    let dns = DnsServer::start(ZONE).await;
     let port = free_address().port();
     let server = Embedded::direct(&dns).smtp((Ipv6Addr::UNSPECIFIED, port)).start().await;
     let mut client = SmtpClient::ready(([127, 0, 0, 1], port).into()).await;

@@ -116,7 +116,7 @@ async fn a_session_ends_with_one_error_too_many() {
 
 #[tokio::test]
 async fn a_session_ends_when_its_time_is_over() {
-    let limit = |settings: &mut config::Settings| settings.limits.smtp_session_time = Duration::from_secs(2);
+    let limit = |settings: &mut config::Settings| settings.limits.smtp_session_time = Duration::from_secs(3);
     let server = accounts().settings(limit).start().await;
     let mut busy = SmtpClient::ready(server.smtp()).await;
     busy.envelope("a@remote.example", &["rider@localhost"]).await;

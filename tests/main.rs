@@ -1,7 +1,7 @@
 //! Black-box tests: the real server, most often as a child process, with real sockets on free ports. One file a
 //! behaviour.
 //!
-//! `tests/setup` prepares what some of them need: judges in Python, a browser, Node.js, swaks, Knot DNS and Postfix,
+//! `tests/setup` prepares what some of them need: judges in Python and Node.js, a browser, swaks, Knot DNS and Postfix,
 //! which wants root.
 
 mod accounts;
@@ -19,11 +19,13 @@ mod directory_cli;
 mod disk_full;
 mod dns_server;
 mod durability;
+mod event_log;
 mod examples;
 mod group_commit;
 mod hanging_destinations;
 mod harness;
 mod hooks;
+mod hooks_cli;
 mod hostile_clients;
 mod hostile_content;
 mod hostile_peers;
@@ -55,6 +57,7 @@ mod simulated_failures;
 mod slow_receivers;
 mod smtp_in;
 mod start_up;
+mod suppress_cli;
 mod suppression_list;
 mod tls;
 mod tls_peers;

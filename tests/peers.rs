@@ -100,7 +100,9 @@ fn the_judge_of_signatures_sees_faults() {
         "headers": {"webhook-id": "1", "webhook-timestamp": "1614265330", "webhook-signature": "v1,AAAA"},
         "body": BASE64_STANDARD.encode("{}"),
     });
-    assert!(catch_unwind(|| judge("check_webhook.py", &case)).is_err());
+    for script in ["check_webhook.py", "check_webhook.js"] {
+        assert!(catch_unwind(|| judge(script, &case)).is_err(), "{script}");
+    }
     let unsigned = json!({"content": BASE64_STANDARD.encode("From: a@b.example\r\n\r\nhi\r\n"),
         "record": "v=DKIM1; k=ed25519; p=", "name": "s._domainkey.b.example", "signed": []});
     assert!(catch_unwind(|| judge("check_dkim.py", &unsigned)).is_err());

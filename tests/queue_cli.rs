@@ -40,26 +40,21 @@ async fn send_to(api: &Api, to: &[&str], mut options: Value) -> Vec<i64> {
     ids.map(|submission| submission["QueueMsgID"].as_i64().expect("an id")).collect()
 }
 
-fn json_of(site: &Site, args: &[&str]) -> Value {
-    let text = site.ok(&[args, &["--json"]].concat());
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text}"))
-}
-
 fn ids(list: &Value) -> Vec<i64> {
     list["messages"].as_array().expect("messages").iter().map(|m| m["id"].as_i64().expect("an id")).collect()
 }
 
 fn list(site: &Site, args: &[&str]) -> Vec<i64> {
-    ids(&json_of(site, &[&["queue", "list", "--sort", "submitted"], args].concat()))
+    ids(&site.json(&[&["queue", "list", "--sort", "submitted"], args].concat()))
 }
 
 /// The message as `queue show` has it.
 fn queued(site: &Site, id: i64) -> Value {
-    json_of(site, &["queue", "show", &id.to_string()])
+    site.json(&["queue", "show", &id.to_string()])
 }
 
 fn changed(site: &Site, args: &[&str]) -> i64 {
-    json_of(site, args)["changed"].as_i64().expect("a number")
+    site.json(args)["changed"].as_i64().expect("a number")
 }
 
 async fn retired(site: &Site, id: i64) -> Value {
@@ -125,7 +120,7 @@ async fn every_filter_finds_its_messages() {
         if !args.contains(&"--sort") {
             all.extend(["--sort", "submitted"]);
         }
-        assert_eq!(ids(&json_of(&site, &[&all[..], args].concat())), expected, "{args:?}");
+        assert_eq!(ids(&site.json(&[&all[..], args].concat())), expected, "{args:?}");
     }
     assert!(site.fails(&["queue", "list", "--account", "nobody"], 1).contains("there is no account"));
     for wrong in
@@ -160,7 +155,7 @@ async fn pages_of_any_size_make_the_whole_list() {
                 let mut args = vec!["queue", "list", "--sort", sort, "--limit", limit];
                 args.extend(desc.then_some("--desc"));
                 args.extend(after.iter().flat_map(|key| ["--after", key.as_str()]));
-                let page = json_of(&site, &args);
+                let page = site.json(&args);
                 found.extend(ids(&page));
                 let Some(next) = page["next"].as_str() else { break };
                 after = Some(next.to_owned());
@@ -257,7 +252,7 @@ async fn every_action_does_what_it_says_and_says_how_much() {
     assert_eq!(site.ok(&["queue", "list"]), "no messages\n");
     assert_eq!(changed(&site, &["queue", "drop", "--all"]), 0);
 
-    let history = |args: &[&str]| ids(&json_of(&site, &[&["queue", "retired", "list"], args].concat()));
+    let history = |args: &[&str]| ids(&site.json(&[&["queue", "retired", "list"], args].concat()));
     assert_eq!(history(&["--event", "delivered"]), [sent[2]]);
     assert_eq!(history(&["--success"]), [sent[2]]);
     assert_eq!(history(&["--event", "failed"]), [sent[4]]);
@@ -286,20 +281,17 @@ async fn a_hold_rule_holds_what_is_queued_and_what_comes_and_removing_it_release
         json!({"FutureRelease": (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1)).to_string()});
     let before = send(&api, "a@remote.example", release.clone()).await;
     let unfit = send(&other, "a@remote.example", release.clone()).await;
-    let added = json_of(
-        &site,
-        &[
-            "queue",
-            "hold-rules",
-            "add",
-            "--account",
-            "app",
-            "--sender-domain",
-            "example.com",
-            "--recipient-domain",
-            "remote.example",
-        ],
-    );
+    let added = site.json(&[
+        "queue",
+        "hold-rules",
+        "add",
+        "--account",
+        "app",
+        "--sender-domain",
+        "example.com",
+        "--recipient-domain",
+        "remote.example",
+    ]);
     assert_eq!(added, json!({"id": 1, "held": 1}));
     let after = send(&api, "b@remote.example", release.clone()).await;
     let elsewhere = send(&api, "b@elsewhere.example", release.clone()).await;
@@ -310,10 +302,10 @@ async fn a_hold_rule_holds_what_is_queued_and_what_comes_and_removing_it_release
     assert!(text.contains("hold: rule 1 (account app, from example.com, to remote.example)"), "{text}");
 
     for (id, args) in [(2, &["--recipient-domain", "elsewhere.example"]), (3, &["--account", "other"])] {
-        let added = json_of(&site, &[&["queue", "hold-rules", "add"], &args[..]].concat());
+        let added = site.json(&[&["queue", "hold-rules", "add"], &args[..]].concat());
         assert_eq!(added, json!({"id": id, "held": 1}));
     }
-    let rules = json_of(&site, &["queue", "hold-rules", "list"]);
+    let rules = site.json(&["queue", "hold-rules", "list"]);
     assert_eq!(rules[1]["recipient_domain"], "elsewhere.example");
     assert!(site.ok(&["queue", "hold-rules", "list"]).contains("example.com"));
 

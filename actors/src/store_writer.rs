@@ -4,7 +4,7 @@
 //! mailbox is drained before the commit that it sent to itself is handled. So batches are small when there is
 //! little to do and large when there is much, without a timer.
 
-use crate::{Metrics, hints::Hints};
+use crate::{EventLog, Metrics, hints::Hints};
 use actix::{Actor, ActorContext, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message};
 use mail::{AccountId, BaseAddress, Domain, HoldRuleId, HookId, MsgId, QueueId, SuppressionId};
 use std::{ops::Range, sync::Arc, time::Duration};
@@ -203,6 +203,14 @@ impl StoreWriter {
         }
     }
 
+    /// How many of the addresses were added, and how many there before. Takes no permit, as [`StoreWriter::operate`].
+    pub(crate) async fn suppress_many(&self, new: Vec<NewSuppression>) -> Result<(usize, usize), WriteError> {
+        match self.write(Change::SuppressMany(new), None).await? {
+            Applied::SuppressedMany { added, present } => Ok((added, present)),
+            other => unreachable!("many suppressions are answered with numbers, not {other:?}"),
+        }
+    }
+
     pub(crate) async fn unsuppress(
         &self,
         account: AccountId,
@@ -355,10 +363,11 @@ fn in_file(content: &ContentRecord) -> Option<ContentRecord> {
 }
 
 /// Whom commits give hints to.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct WriterHints {
     pub(crate) destinations: Hints,
     pub(crate) urls: Hints,
+    pub(crate) event_log: EventLog,
 }
 
 struct WriterActor {
@@ -418,6 +427,7 @@ impl WriterActor {
                 }
                 self.hints.destinations.give(committed.touched.destinations);
                 self.hints.urls.give(committed.touched.urls);
+                self.hints.event_log.grew(committed.touched.event_logs);
             }
             Err(error) => {
                 // Once, and not for every batch of a disk that stays full.

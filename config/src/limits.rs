@@ -19,6 +19,10 @@ pub struct Limits {
     pub upload_memory_max: u64,
     /// Connections to each HTTP listener at once.
     pub http_connections_max: usize,
+    /// Readers of the event log that wait for events at once.
+    pub event_readers_max: usize,
+    /// The same of one account; at most `event_readers_max`.
+    pub event_readers_per_account_max: usize,
     /// SMTP sessions at once.
     pub smtp_sessions_max: usize,
     /// SMTP sessions at once from one client address; at most `smtp_sessions_max`.
@@ -43,6 +47,8 @@ impl Limits {
             recipients_max: section.number("recipients_max", 1..=100_000),
             upload_memory_max: section.size("upload_memory_max", 0..=GIB),
             http_connections_max: section.number("http_connections_max", 1..=1_000_000),
+            event_readers_max: section.number("event_readers_max", 0..=1_000_000),
+            event_readers_per_account_max: section.number("event_readers_per_account_max", 0..=1_000_000),
             smtp_sessions_max: section.number("smtp_sessions_max", 1..=1_000_000),
             smtp_sessions_per_client_max: section.number("smtp_sessions_per_client_max", 1..=1_000_000),
             smtp_errors_max: section.number("smtp_errors_max", 1..=1000),
@@ -53,6 +59,12 @@ impl Limits {
                 .duration("login_cache_ttl", Duration::ZERO..=Duration::from_secs(86_400)),
             shutdown_grace: section.duration("shutdown_grace", Duration::ZERO..=Duration::from_secs(3600)),
         };
+        section.check_pair(
+            "event_readers_per_account_max",
+            "event_readers_max",
+            limits.event_readers_per_account_max <= limits.event_readers_max,
+            "at most",
+        );
         section.check_pair(
             "smtp_sessions_per_client_max",
             "smtp_sessions_max",

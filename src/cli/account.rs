@@ -5,6 +5,8 @@ use super::{
     edit::Edit,
     password::{GivenPassword, PasswordArgs},
     print,
+    text::local,
+    webhook_secret::{WebhookSecretArgs, new_webhook_secret},
 };
 use crate::directory::written;
 use actors::Clock;
@@ -32,6 +34,8 @@ pub(super) enum AccountCommand {
     Remove(OneArgs),
     /// Change the password of an account; it is read from standard input
     Password(PasswordCommandArgs),
+    /// Show the secret that signs an account's webhooks, or make a new one
+    WebhookSecret(WebhookSecretArgs),
 }
 
 /// Options of `account add`.
@@ -73,9 +77,9 @@ pub(super) struct ShowArgs {
 #[derive(Args)]
 pub(super) struct OneArgs {
     /// Its name
-    name: String,
+    pub(super) name: String,
     #[command(flatten)]
-    server: ServerArgs,
+    pub(super) server: ServerArgs,
 }
 
 /// Options of `account password`.
@@ -101,6 +105,7 @@ impl AccountCommand {
                 print(&format!("removed account {}", args.name))
             }
             AccountCommand::Password(args) => args.run().await,
+            AccountCommand::WebhookSecret(args) => args.run().await,
         }
     }
 }
@@ -157,7 +162,7 @@ impl NewAccount {
             mailbox_quota: None,
             outgoing_webhook: None,
             incoming_webhook: None,
-            webhook_secret: rand::random::<[u8; 24]>().to_vec(),
+            webhook_secret: new_webhook_secret(),
             created: now,
             routes: Vec::new(),
             replaced_secret: None,
@@ -170,7 +175,8 @@ impl NewAccount {
 impl ListArgs {
     async fn run(self) -> anyhow::Result<()> {
         let state = self.server.target()?.access()?.directory().await?;
-        let shown: Vec<_> = state.accounts.iter().map(ShownAccount::of).collect();
+        let now = Clock::system().now();
+        let shown: Vec<_> = state.accounts.iter().map(|account| ShownAccount::of(account, now)).collect();
         self.output.print(&shown, |accounts| {
             let mut table = Table::new(&["ACCOUNT", "ADDRESSES", ""]);
             for account in accounts {
@@ -185,7 +191,7 @@ impl ListArgs {
 impl ShowArgs {
     async fn run(self) -> anyhow::Result<()> {
         let edit = Edit::begin(&self.one.server).await?;
-        let shown = ShownAccount::of(&edit.account(&self.one.name)?);
+        let shown = ShownAccount::of(&edit.account(&self.one.name)?, Clock::system().now());
         self.output.print(&shown, ShownAccount::text)
     }
 }
@@ -233,12 +239,13 @@ struct ShownAccount {
     outgoing_webhook: Option<String>,
     outgoing_webhook_events: Vec<&'static str>,
     incoming_webhook: Option<String>,
+    older_webhook_secret_until: Option<Timestamp>,
     routes: Vec<String>,
     created: String,
 }
 
 impl ShownAccount {
-    fn of(record: &AccountRecord) -> ShownAccount {
+    fn of(record: &AccountRecord, now: Timestamp) -> ShownAccount {
         let outgoing = record.outgoing_webhook.as_ref();
         ShownAccount {
             name: record.name.clone(),
@@ -257,6 +264,7 @@ impl ShownAccount {
                 webhook.events.iter().copied().map(EventKind::name).collect()
             }),
             incoming_webhook: record.incoming_webhook.as_ref().map(|webhook| webhook.url.clone()),
+            older_webhook_secret_until: record.older_secret_until(now),
             routes: record.routes.iter().map(|route| route.transport.clone()).collect(),
             created: record.created.to_string(),
         }
@@ -282,6 +290,11 @@ impl ShownAccount {
             ("DSNs to the Inbox", if self.dsn_to_inbox { "yes" } else { "no" }.to_owned()),
             ("outgoing webhook", self.outgoing_webhook.clone().unwrap_or_else(none)),
             ("incoming webhook", self.incoming_webhook.clone().unwrap_or_else(none)),
+            (
+                "older webhook secret",
+                self.older_webhook_secret_until
+                    .map_or_else(none, |until| format!("signs as well until {}", local(until))),
+            ),
             ("routes", list(&self.routes)),
             ("made", self.created.clone()),
         ] {

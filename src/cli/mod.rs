@@ -5,19 +5,28 @@
 
 mod access;
 mod account;
+mod act;
 mod client;
 mod config;
 mod directory;
 mod domain;
 mod edit;
+mod hooks;
 mod output;
+mod page;
 mod password;
 mod progress;
 mod queue;
 mod quickstart;
+mod selection;
 mod serve;
+mod suppress;
 mod table;
 mod target;
+mod text;
+mod time_bound;
+mod webhook_secret;
+mod when;
 
 pub use access::Access;
 pub use client::Control;
@@ -61,6 +70,12 @@ enum Command {
     /// Messages that wait to be sent, their history, and the rules that hold them
     #[command(subcommand)]
     Queue(Box<queue::QueueCommand>),
+    /// Addresses to which an account sends nothing
+    #[command(subcommand)]
+    Suppress(suppress::SuppressCommand),
+    /// Webhook calls that are to be made, their history, and calls to try a webhook
+    #[command(subcommand)]
+    Hooks(Box<hooks::HooksCommand>),
 }
 
 /// Does what the command line says. Exit status 0: done; 1: failed; 2: wrong usage.
@@ -82,6 +97,8 @@ pub fn run() -> ExitCode {
             Command::Account(command) => command.run().await,
             Command::Domain(command) => command.run().await,
             Command::Queue(command) => command.run().await,
+            Command::Suppress(command) => command.run().await,
+            Command::Hooks(command) => command.run().await,
         }
     });
     match result {

@@ -1,7 +1,7 @@
 //! Passwords that commands are given: never as an argument, which others on the machine can see.
 
 use crate::password::Password;
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use clap::Args;
 use rand::RngExt;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
@@ -37,6 +37,7 @@ impl PasswordArgs {
             return made_up();
         }
         let text = if io::stdin().is_terminal() { ask()? } else { line()? };
+        let text = text.context("there is no password on standard input; give one there, or --generate")?;
         Ok(GivenPassword { password: Password::new(&text)?, made_up: None })
     }
 }
@@ -49,13 +50,18 @@ pub(super) fn made_up() -> anyhow::Result<GivenPassword> {
     Ok(GivenPassword { password: Password::new(&text)?, made_up: Some(text) })
 }
 
-fn ask() -> anyhow::Result<String> {
+/// A secret of one line, asked for with `prompt` on a terminal, which does not show it; `None`: there is none.
+pub(super) fn given(prompt: &str) -> anyhow::Result<Option<String>> {
+    if io::stdin().is_terminal() { hidden(prompt) } else { line() }
+}
+
+fn ask() -> anyhow::Result<Option<String>> {
     let first = hidden("Password: ")?;
     ensure!(first == hidden("The same again: ")?, "the two passwords differ; nothing was changed");
     Ok(first)
 }
 
-fn hidden(prompt: &str) -> anyhow::Result<String> {
+fn hidden(prompt: &str) -> anyhow::Result<Option<String>> {
     let mut error = io::stderr();
     write!(error, "{prompt}")?;
     error.flush()?;
@@ -66,15 +72,12 @@ fn hidden(prompt: &str) -> anyhow::Result<String> {
     text
 }
 
-/// The first line of standard input.
-fn line() -> anyhow::Result<String> {
+/// The first line of standard input; `None`: it has none.
+fn line() -> anyhow::Result<Option<String>> {
     let mut text = String::new();
     let read = io::stdin().lock().take(LINE_MAX).read_line(&mut text);
-    read.ok().context("the password on standard input is not UTF-8")?;
-    if text.is_empty() {
-        bail!("there is no password on standard input; give one there, or --generate");
-    }
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+    read.ok().context("what stands on standard input is not UTF-8")?;
+    Ok((!text.is_empty()).then(|| text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 /// A terminal that does not show what is typed, until this is dropped.

@@ -1,5 +1,6 @@
 //! Tables for people.
 
+use super::text::harmless;
 use std::fmt::{self, Write};
 
 /// Rows under headings, in columns as wide as they need to be.
@@ -52,14 +53,6 @@ impl fmt::Display for Table {
         }
         Ok(())
     }
-}
-
-fn harmless(cell: &str) -> String {
-    let mut shown = String::with_capacity(cell.len());
-    for c in cell.chars() {
-        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
-    }
-    shown
 }
 
 #[cfg(test)]

@@ -5,12 +5,17 @@
 
 mod directory;
 mod error;
+pub mod hooks;
 pub mod queue;
+mod selection;
 mod server;
+mod slices;
 mod socket;
+pub mod suppressions;
 
 pub use directory::Done;
 pub use error::{ControlError, Problem};
+pub use selection::{ActRequest, Filter, Selection};
 pub use server::ServerStatus;
 pub use socket::{ControlSocket, SocketPath};
 
@@ -30,6 +35,8 @@ const BODY_MAX: usize = 64 << 20;
 fn routes(config: &mut ServiceConfig) {
     config
         .configure(queue::routes)
+        .configure(suppressions::routes)
+        .configure(hooks::routes)
         .route("/server", web::get().to(server::show))
         .route("/directory", web::get().to(directory::show))
         .route("/directory", web::post().to(directory::change));

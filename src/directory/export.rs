@@ -1,8 +1,7 @@
 //! Domains and accounts as a directory file.
 
 use super::{AdminPasswordHash, DirectoryState, written};
-use base64::{Engine, prelude::BASE64_STANDARD};
-use config::{Period, Size};
+use config::{Period, Size, write_webhook_secret};
 use mail::{DkimKey, Route};
 use serde::Serialize;
 use std::time::Duration;
@@ -148,7 +147,7 @@ impl<'s> Account<'s> {
             mailbox_quota: record.mailbox_quota.map(|bytes| Size(bytes).to_string()),
             dsn_to_inbox: record.dsn_to_inbox,
             disabled: record.disabled,
-            webhook_secret: format!("whsec_{}", BASE64_STANDARD.encode(&record.webhook_secret)),
+            webhook_secret: write_webhook_secret(&record.webhook_secret),
             outgoing_webhook: record.outgoing_webhook.as_ref().map(|webhook| Outgoing {
                 url: &webhook.url,
                 authorization: webhook.authorization.as_deref(),

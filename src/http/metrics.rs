@@ -87,10 +87,13 @@ impl EdgeMetrics {
                     "postrider_queue_oldest_due_age_seconds",
                     "How long the message that is due the longest has been due.",
                 )?,
-                hooks: gauge("postrider_webhooks_pending", "Webhook calls to be made.")?,
+                hooks: gauge(
+                    "postrider_webhooks_pending",
+                    "Webhook calls to be made, with those that wait for an earlier one of the same message.",
+                )?,
                 oldest_hook: gauge(
                     "postrider_webhooks_oldest_due_age_seconds",
-                    "How long the webhook call that is due the longest has been due.",
+                    "How long the webhook call that is due the longest has been due; those that wait for an earlier one of the same message do not count.",
                 )?,
                 suppressions: gauge("postrider_suppressions", "Addresses on all suppression lists.")?,
                 map: gauges("postrider_store_map_bytes", "The store's map, used and in all.", "part")?,

@@ -43,8 +43,7 @@ pub(super) fn prepare(
     received: Bytes,
     null_path: bool,
 ) -> Result<Prepared, Unready> {
-    let read = mail::read::read(&received);
-    let feedback = mail::feedback::read(&received);
+    let (read, feedback) = mail::read::read_with_feedback(&received);
     Ok(Prepared {
         feedback,
         size: (trace.len() + received.len()) as u64,

@@ -44,6 +44,7 @@ mod writer;
 pub use change::*;
 pub use directory::{Directory, DirectoryAccount, DirectoryDomain};
 pub use error::{Refusal, StoreError};
+pub use events::EventSlice;
 pub use filter::{QueueFilter, RetiredFilter, TimeRange};
 pub use hook_filter::{HookFilter, HookKind, RetiredHookFilter};
 pub use hook_list::HookSlice;

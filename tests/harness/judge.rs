@@ -1,4 +1,4 @@
-//! Judges: other people's implementations, in Python, that say whether what Postrider wrote is right.
+//! Judges: other people's implementations, in Python and JavaScript, that say whether what Postrider wrote is right.
 
 use serde_json::Value;
 use std::{
@@ -7,26 +7,41 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
-/// Gives `input` to a script of tests/python; panics with its complaint when it finds fault. A judge that finds
-/// nothing wrong ends with the line `ok`, so that one that never ran is not mistaken for one.
+/// Gives `input` to a script of tests/python or tests/node; panics with its complaint when it finds fault.
 pub(crate) fn judge(script: &str, input: &Value) {
-    let mut child = python(script).stderr(Stdio::piped()).spawn().expect("python runs");
+    if let Err(fault) = verdict(script, input) {
+        panic!("{script} finds fault:\n{fault}");
+    }
+}
+
+/// What a script of tests/python or tests/node finds wrong with `input`. A judge that finds nothing wrong ends with the
+/// line `ok`, so that one that never ran is not mistaken for one.
+pub(crate) fn verdict(script: &str, input: &Value) -> Result<(), String> {
+    let mut command = if script.ends_with(".js") { node(script) } else { python(script) };
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("the judge runs");
     let mut stdin = child.stdin.take().expect("stdin is piped");
     // A judge that gives up early says why on its own.
     let _ = stdin.write_all(input.to_string().as_bytes());
     drop(stdin);
-    let output = child.wait_with_output().expect("python ends");
+    let output = child.wait_with_output().expect("the judge ends");
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && said.trim_end().ends_with("ok"),
-        "{script} finds fault:\n{said}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    match output.status.success() && said.trim_end().ends_with("ok") {
+        true => Ok(()),
+        false => Err(format!("{said}{}", String::from_utf8_lossy(&output.stderr))),
+    }
 }
 
 fn python(script: &str) -> Command {
     let mut command = Command::new(judges_program("python"));
     command.arg(Path::new(ROOT).join("tests/python").join(script));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    command
+}
+
+fn node(script: &str) -> Command {
+    let mut command = Command::new("node");
+    command.arg(Path::new(ROOT).join("tests/node").join(script));
+    command.env("NODE_PATH", Path::new(ROOT).join("target/test-node/node_modules"));
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     command
 }

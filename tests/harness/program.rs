@@ -2,6 +2,7 @@
 
 use super::{Api, Identity, PATIENCE, api::client, eventually};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use std::{
     fs,
     io::{Read, Write},
@@ -92,6 +93,12 @@ impl Site {
         let done = self.run_with(args, input);
         assert_eq!(done.status, 0, "{args:?}: {done:?}");
         done.stdout
+    }
+
+    /// Runs a command that has to succeed; what it printed as JSON.
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
+        let text = self.ok(&[args, &["--json"]].concat());
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text}"))
     }
 
     /// Runs a command that has to fail with that status; what it said.

@@ -562,6 +562,7 @@ fn options(peer: &Peer, receiver: &Receiver, clock: &Clock, metrics: &Metrics) -
             batch: 1000,
             keep_events: Duration::from_secs(30 * 24 * 3600),
         },
+        event_readers: crate::EventReaderLimits { max: 10, per_account_max: 10 },
         metrics: metrics.clone(),
         threads: Threads::Current,
     }

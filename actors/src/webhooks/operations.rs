@@ -1,6 +1,6 @@
 //! What people do with webhooks: a slice at a time, as with the queue, and a call to see whether one works.
 
-use super::{HookAnswer, HookError, HookRequest, Poster, request};
+use super::{HookRequest, Poster, plan, request};
 use crate::{Clock, Part, StoreWriter, Stretch, WriteError};
 use mail::{Address, ContentId, EnhancedCode, HookId, MailboxId, MsgId, QueueId, ReversePath, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -8,8 +8,8 @@ use std::{sync::Arc, time::Duration};
 use store::{
     HookAction, HookFilter, HookKind, HookOperation, HookResend, RetiredHookFilter, Store, StoreError,
     records::{
-        AccountRecord, EventKind, EventRecord, HookRecord, HookSubject, IncomingHook, MessageRecord,
-        OutgoingHook, StandardMailbox,
+        AccountRecord, EventKind, EventRecord, HookAttempt, HookRecord, HookSubject, IncomingHook,
+        MessageRecord, OutgoingHook, StandardMailbox,
     },
 };
 use tokio::time::Instant;
@@ -45,10 +45,8 @@ pub struct ResentPart {
 pub struct TestCall {
     /// What was sent; some headers are secrets.
     pub request: HookRequest,
-    /// What came back.
-    pub answer: Result<HookAnswer, HookError>,
-    /// How long that took.
-    pub took: Duration,
+    /// What came of it.
+    pub attempt: HookAttempt,
 }
 
 /// Why no call can be made.
@@ -158,7 +156,8 @@ impl HookOperations {
         };
         let began = Instant::now();
         let answer = self.poster.post(request.clone()).await;
-        Ok(TestCall { request, answer, took: began.elapsed() })
+        let attempt = plan::attempt(&request.url, now, began.elapsed(), answer);
+        Ok(TestCall { request, attempt })
     }
 
     fn read<T>(&self, read: impl FnOnce(&store::View<'_>) -> Result<T, StoreError>) -> Result<T, WriteError> {

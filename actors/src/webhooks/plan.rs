@@ -4,7 +4,7 @@ use super::{HookAnswer, HookError};
 use crate::{RetrySchedule, pace::Health};
 use mail::Timestamp;
 use std::time::Duration;
-use store::HookDecision;
+use store::{HookDecision, records::HookAttempt};
 
 /// The longest wait that a `Retry-After` can ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
@@ -41,9 +41,14 @@ pub(super) fn health(answer: &Result<HookAnswer, HookError>) -> Health {
     }
 }
 
-/// Success, status, error and the answer's start, as history shows them.
-pub(super) fn describe(answer: Result<HookAnswer, HookError>) -> (bool, u16, String, String) {
-    match answer {
+/// A call as history shows it.
+pub(super) fn attempt(
+    url: &str,
+    started: Timestamp,
+    took: Duration,
+    answer: Result<HookAnswer, HookError>,
+) -> HookAttempt {
+    let (success, status, error, response) = match answer {
         Ok(answer) if answer.is_success() => (true, answer.status, String::new(), answer.body),
         Ok(answer) => {
             let error = match answer.status {
@@ -55,7 +60,9 @@ pub(super) fn describe(answer: Result<HookAnswer, HookError>) -> (bool, u16, Str
             (false, answer.status, error, answer.body)
         }
         Err(error) => (false, 0, error.message, String::new()),
-    }
+    };
+    let duration_ms = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
+    HookAttempt { started, duration_ms, url: url.to_owned(), success, status, error, response }
 }
 
 #[cfg(test)]
@@ -111,7 +118,8 @@ mod tests {
 
     #[test]
     fn a_redirect_is_an_error_that_says_so() {
-        let (success, status, error, _) = describe(answer(302, None));
-        assert!(!success && status == 302 && error.contains("redirects are not followed"), "{error}");
+        let attempt = attempt("https://hooks.example/", NOW, Duration::from_millis(7), answer(302, None));
+        assert_eq!((attempt.success, attempt.status, attempt.duration_ms), (false, 302, 7));
+        assert!(attempt.error.contains("redirects are not followed"), "{}", attempt.error);
     }
 }

@@ -10,10 +10,7 @@ use actix::Addr;
 use futures_util::FutureExt;
 use mail::HookId;
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
-use store::{
-    HookSettlement, StoreError,
-    records::{HookAttempt, HookRecord},
-};
+use store::{HookSettlement, StoreError, records::HookRecord};
 use tokio::time::Instant;
 
 /// One call from reading the hook to the settled result. `failing`: its URL did not answer the last time.
@@ -76,26 +73,15 @@ async fn call(
     deps.metrics.hook_seconds.observe(took.as_secs_f64());
     let now = deps.clock.now();
     let decision = plan::decide(&answer, attempt, now, &deps.options.schedule);
-    let (success, status, error, response) = plan::describe(answer);
-    let result = if success {
-        "ok"
-    } else if status > 0 {
-        "refused"
-    } else {
-        "failed"
+    let done = plan::attempt(&hook.url, started, took, answer);
+    let result = match done.status {
+        _ if done.success => "ok",
+        0 => "failed",
+        _ => "refused",
     };
     deps.metrics.hooks.with_label_values(&[result]).inc();
-    tracing::debug!(hook.id = %id, result, http.status = status, error, attempt, "webhook call");
-    let attempt = HookAttempt {
-        started,
-        duration_ms: u32::try_from(took.as_millis()).unwrap_or(u32::MAX),
-        url: hook.url.clone(),
-        success,
-        status,
-        error,
-        response,
-    };
-    (HookSettlement { id, now, attempt, decision }, health)
+    tracing::debug!(hook.id = %id, result, http.status = done.status, error = done.error, attempt, "webhook call");
+    (HookSettlement { id, now, attempt: done, decision }, health)
 }
 
 /// The answer, and what it tells about the URL: nothing, where it was not called.

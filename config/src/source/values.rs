@@ -1,8 +1,7 @@
 //! From a value of the tree to a value of a type, or what is allowed instead.
 
 use super::Value;
-use crate::{Host, Network, Period, Size};
-use base64::{Engine, prelude::BASE64_STANDARD};
+use crate::{Host, Network, Period, Size, read_webhook_secret};
 use mail::{Address, Domain, DomainPattern, DomainPatternError};
 use std::{
     fmt::Display,
@@ -47,23 +46,12 @@ pub(crate) fn choice_of(value: &Value, characters: &str) -> Result<char, String>
 
 /// A URL of at most 2,048 bytes that can be called.
 pub(crate) fn http_url(value: &Value) -> Result<String, String> {
-    let url = text(value)?;
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    match rest {
-        Some(rest) if !rest.is_empty() && url.len() <= 2_048 && !rest.contains(char::is_whitespace) => {
-            Ok(url.to_owned())
-        }
-        _ => Err("must be a URL that begins with https:// or http://, of at most 2048 bytes".to_owned()),
-    }
+    crate::http_url(text(value)?).map_err(|error| error.to_string())
 }
 
-/// What signs webhooks, as Standard Webhooks writes it: 24 to 64 bytes in base64 behind `whsec_`. Errors do not show it.
+/// What signs webhooks. Errors do not show it.
 pub(crate) fn webhook_secret(value: &Value) -> Result<Vec<u8>, String> {
-    let encoded = text(value)?.strip_prefix("whsec_");
-    encoded
-        .and_then(|encoded| BASE64_STANDARD.decode(encoded).ok())
-        .filter(|secret| (24..=64).contains(&secret.len()))
-        .ok_or_else(|| "must be \"whsec_\" and 24 to 64 bytes in base64".to_owned())
+    read_webhook_secret(text(value)?).map_err(|error| error.to_string())
 }
 
 pub(crate) fn flag(value: &Value) -> Result<bool, String> {

@@ -1,53 +1,25 @@
 //! What is done with messages: each command says how many it changed.
 
-use super::filter::TargetArgs;
-use crate::{
-    cli::{OutputArgs, Progress, ServerArgs},
-    control::queue::ActRequest,
+use super::filter::FilterArgs;
+use crate::cli::{
+    act::ActArgs,
+    when::{When, WhenArgs},
 };
-use actors::{Clock, Operation, Part};
+use actors::Operation;
 use clap::Args;
-use config::Period;
-use mail::Timestamp;
-use serde::Serialize;
+use mail::QueueId;
 use store::records::Hold;
-
-/// How many messages that changed.
-#[derive(Clone, Copy, Debug, Serialize)]
-struct Changed {
-    /// Their number.
-    changed: usize,
-}
 
 /// What every one of these commands is given.
 #[derive(Args)]
 struct Common {
     #[command(flatten)]
-    server: ServerArgs,
-    #[command(flatten)]
-    output: OutputArgs,
-    #[command(flatten)]
-    target: TargetArgs,
+    act: ActArgs<FilterArgs>,
 }
 
 impl Common {
     async fn run(self, operation: Operation) -> anyhow::Result<()> {
-        let selection = self.target.selection(Clock::system().now())?;
-        let control = self.server.target()?.control()?;
-        let mut request = ActRequest { selection, operation, stretch: None };
-        let mut done = Changed { changed: 0 };
-        let mut progress = Progress::new();
-        loop {
-            let part: Part = control.post("/queue/act", &request).await?;
-            done.changed += part.changed;
-            request.stretch = part.rest;
-            if request.stretch.is_none() {
-                break;
-            }
-            progress.show(&format!("{} changed so far", done.changed));
-        }
-        drop(progress);
-        self.output.print(&done, |Changed { changed }| format!("{changed} changed"))
+        self.act.run::<QueueId>("/queue/act", operation).await
     }
 }
 
@@ -71,21 +43,7 @@ pub(in crate::cli) struct ScheduleArgs {
     #[command(flatten)]
     common: Common,
     #[command(flatten)]
-    when: When,
-}
-
-#[derive(Args)]
-#[group(required = true, multiple = false)]
-struct When {
-    /// Try them now
-    #[arg(long)]
-    now: bool,
-    /// Try them at this time (RFC 3339)
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    at: Option<Timestamp>,
-    /// Try them so much later than now planned, as 1h30m
-    #[arg(long, value_name = "DURATION")]
-    plus: Option<Period>,
+    when: WhenArgs,
 }
 
 /// Options of `queue transport`.
@@ -159,10 +117,10 @@ impl ReleaseArgs {
 
 impl ScheduleArgs {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let operation = match (self.when.at, self.when.plus) {
-            (Some(at), _) => Operation::Schedule(at),
-            (None, Some(Period(by))) => Operation::Postpone(by),
-            (None, None) => Operation::TryNow,
+        let operation = match self.when.when() {
+            When::Now => Operation::TryNow,
+            When::At(at) => Operation::Schedule(at),
+            When::Plus(by) => Operation::Postpone(by),
         };
         self.common.run(operation).await
     }
@@ -190,10 +148,6 @@ impl DropArgs {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         self.common.run(Operation::Cancel).await
     }
-}
-
-fn time(text: &str) -> Result<Timestamp, &'static str> {
-    Timestamp::parse_rfc3339(text).ok_or("a time is written as 2026-11-25T10:00:00Z (RFC 3339)")
 }
 
 /// It stands on one line in lists.

@@ -1,9 +1,12 @@
 //! `queue dump`: the content of messages, as it is sent.
 
-use super::filter::TargetArgs;
+use super::filter::FilterArgs;
 use crate::{
-    cli::{Access, ServerArgs, Usage},
-    control::queue::{ListRequest, MessageList, Selection, content, list},
+    cli::{Access, ServerArgs, Usage, selection::TargetArgs},
+    control::{
+        Selection,
+        queue::{ListRequest, MessageList, content, list},
+    },
 };
 use actors::Clock;
 use anyhow::{Context, anyhow, bail};
@@ -27,7 +30,7 @@ pub(in crate::cli) struct DumpArgs {
     #[command(flatten)]
     server: ServerArgs,
     #[command(flatten)]
-    target: TargetArgs,
+    target: TargetArgs<FilterArgs>,
     /// Write each message to a new file ID.eml in this directory, rather than one message to standard output
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,

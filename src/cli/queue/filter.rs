@@ -1,7 +1,12 @@
 //! The options that say which messages are meant.
 
-use super::time_bound::{TimeBound, ahead, past};
-use crate::{cli::Usage, control::queue::Selection};
+use crate::{
+    cli::{
+        selection::FilterOptions,
+        time_bound::{TimeBound, ahead, past},
+    },
+    control::Selection,
+};
 use clap::Args;
 use mail::{Address, Domain, QueueId, ReversePath, Timestamp};
 use store::QueueFilter;
@@ -46,9 +51,11 @@ pub(super) struct FilterArgs {
     transport: Option<String>,
 }
 
-impl FilterArgs {
-    /// What they mean at `now`.
-    pub(super) fn selection(&self, now: Timestamp) -> Selection {
+impl FilterOptions for FilterArgs {
+    type Filter = QueueFilter;
+    const WHAT: &'static str = "messages of the queue";
+
+    fn selection(&self, now: Timestamp) -> Selection {
         Selection {
             account: self.account.clone(),
             filter: QueueFilter {
@@ -63,36 +70,6 @@ impl FilterArgs {
                 next_attempt: ahead(&self.next_attempt, now),
                 transport: self.transport.clone(),
             },
-        }
-    }
-}
-
-/// Which messages, where nothing given must not mean all by mistake.
-#[derive(Args, Clone, Debug)]
-pub(super) struct TargetArgs {
-    #[command(flatten)]
-    filter: FilterArgs,
-    /// Every message of the queue, where no filter is given
-    #[arg(long)]
-    all: bool,
-}
-
-impl TargetArgs {
-    /// What they mean at `now`.
-    ///
-    /// # Errors
-    /// When they mean all messages without saying so.
-    pub(super) fn selection(&self, now: Timestamp) -> anyhow::Result<Selection> {
-        let selection = self.filter.selection(now);
-        match (selection.is_everything(), self.all) {
-            (true, false) => Err(Usage(
-                "say which messages, by ids or filters, or --all for every message of the queue".to_owned(),
-            )
-            .into()),
-            (false, true) => {
-                Err(Usage("--all is for every message; leave it out, or the filters".to_owned()).into())
-            }
-            (true, true) | (false, false) => Ok(selection),
         }
     }
 }

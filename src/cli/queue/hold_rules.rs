@@ -1,8 +1,7 @@
 //! `queue hold-rules`: rules that hold messages, those in the queue and those to come.
 
-use super::shown::local;
 use crate::{
-    cli::{Access, OutputArgs, ServerArgs, Table, Usage},
+    cli::{Access, OutputArgs, ServerArgs, Table, Usage, text::local},
     control::queue::{AddRuleRequest, RemoveRuleRequest, RuleAdded, ShownRule, hold_rules},
 };
 use anyhow::anyhow;

@@ -2,11 +2,16 @@
 
 use super::{
     filter::FilterArgs,
-    shown::{in_full, local, message_lines, sender, size},
+    shown::{in_full, message_lines},
     waiting::{gate_in_full, gate_in_short},
 };
 use crate::{
-    cli::{Access, OutputArgs, ServerArgs, Table},
+    cli::{
+        Access, OutputArgs, ServerArgs, Table,
+        page::PageArgs,
+        selection::FilterOptions,
+        text::{local, sender, size},
+    },
     control::queue::{ListRequest, MessageList, ShownMessage, list, message},
 };
 use actors::Clock;
@@ -20,31 +25,6 @@ use store::SortBy;
 enum SortArg {
     Submitted,
     NextAttempt,
-}
-
-/// Which page.
-#[derive(Args, Clone, Debug)]
-pub(super) struct PageArgs {
-    /// The other way round
-    #[arg(long)]
-    pub(super) desc: bool,
-    /// At most so many messages
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=10_000))]
-    pub(super) limit: u64,
-    /// Go on behind the key with which the page before ended
-    #[arg(long, value_name = "KEY")]
-    pub(super) after: Option<String>,
-}
-
-impl PageArgs {
-    /// What to say below a page that is not the last.
-    pub(super) fn more(next: Option<&str>) -> String {
-        next.map_or_else(String::new, |key| format!("\nthe list goes on: --after {key}\n"))
-    }
-
-    pub(super) fn limit(&self) -> usize {
-        usize::try_from(self.limit).unwrap_or(usize::MAX)
-    }
 }
 
 /// Options of `queue list`.

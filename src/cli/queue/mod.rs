@@ -7,7 +7,6 @@ mod hold_rules;
 mod list;
 mod retired;
 mod shown;
-mod time_bound;
 mod waiting;
 
 use clap::Subcommand;

@@ -2,11 +2,15 @@
 
 use super::{
     filter::FilterArgs,
-    list::PageArgs,
-    shown::{in_full, local, message_lines, sender},
+    shown::{in_full, message_lines},
 };
 use crate::{
-    cli::{Access, OutputArgs, ServerArgs, Table},
+    cli::{
+        Access, OutputArgs, ServerArgs, Table,
+        page::PageArgs,
+        selection::FilterOptions,
+        text::{local, sender},
+    },
     control::queue::{RetiredList, RetiredListRequest, ShownRetired, retired_list, retired_message},
 };
 use actors::Clock;

@@ -1,7 +1,10 @@
 //! What a message waits for, in words.
 
-use super::shown::{away, local, rule_fields};
-use crate::control::queue::ShownMessage;
+use super::shown::rule_fields;
+use crate::{
+    cli::text::{away, count, cut, local},
+    control::queue::ShownMessage,
+};
 use actors::Gate;
 use mail::Timestamp;
 use store::records::Hold;
@@ -61,18 +64,6 @@ pub(super) fn gate_in_full(message: &ShownMessage, now: Timestamp) -> String {
             "what delivers to {destination} broke down too often; see the server's log, and restart the server"
         ),
         Some(Gate::Due) => "nothing: it is due".to_owned(),
-    }
-}
-
-fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
-}
-
-/// The start of a text, with dots where it goes on.
-fn cut(text: &str, chars: usize) -> String {
-    match text.char_indices().nth(chars) {
-        Some((end, _)) => format!("{}...", text[..end].trim_end()),
-        None => text.to_owned(),
     }
 }
 

@@ -1,54 +1,34 @@
 //! What is done with messages of the queue.
 
-use super::Selection;
 use crate::{
     app::App,
-    control::{ControlError, answer},
+    control::{ActRequest, ControlError, answer, slices::parts},
 };
 use actix_web::{
     HttpResponse,
     web::{Data, Json},
 };
-use actors::{Operation, Part, Stretch};
-use serde::{Deserialize, Serialize};
-use std::time::Duration;
-use tokio::time::Instant;
-
-/// What to do with which messages.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ActRequest {
-    /// These.
-    pub selection: Selection,
-    /// This.
-    pub operation: Operation,
-    /// Of these, those that an answer said are left; none: all that are queued now.
-    #[serde(default)]
-    pub stretch: Option<Stretch>,
-}
-
-/// How long one call goes on. The next one does the rest, so that a person sees how far it has come.
-const PART: Duration = Duration::from_millis(500);
+use actors::{Operation, Part};
+use mail::QueueId;
+use store::QueueFilter;
 
 /// `POST /queue/act`.
 pub(super) async fn act(
     app: Data<App>,
-    Json(ActRequest { selection, operation, stretch }): Json<ActRequest>,
+    Json(request): Json<ActRequest<QueueFilter, Operation, QueueId>>,
 ) -> Result<HttpResponse, ControlError> {
-    if let Operation::SetTransport(Some(name)) = &operation {
+    if let Operation::SetTransport(Some(name)) = &request.operation {
         check_transport(&app, name)?;
     }
-    let filter = selection.resolve(&app.handles.store.directory())?;
-    let end = Instant::now() + PART;
-    let mut done = Part { changed: 0, rest: stretch };
-    loop {
-        let part = app.handles.operations.operate_part(&filter, &operation, done.rest).await?;
-        done = Part { changed: done.changed + part.changed, rest: part.rest };
-        if done.rest.is_none() || Instant::now() >= end {
-            return answer(&done);
-        }
-        // A part without a match is done at once; whoever shares the thread gets a turn.
-        tokio::task::yield_now().await;
-    }
+    let filter = request.selection.resolve(&app.handles.store.directory())?;
+    let mut changed = 0;
+    let rest = parts(request.stretch, async |stretch| {
+        let part = app.handles.operations.operate_part(&filter, &request.operation, stretch).await?;
+        changed += part.changed;
+        Ok(part.rest)
+    });
+    let rest = rest.await?;
+    answer(&Part { changed, rest })
 }
 
 fn check_transport(app: &App, name: &str) -> Result<(), ControlError> {

@@ -1,9 +1,9 @@
 //! Rules that hold messages.
 
-use super::{ShownRule, account_named};
+use super::ShownRule;
 use crate::{
     app::App,
-    control::{ControlError, answer},
+    control::{ControlError, answer, selection::account_named},
 };
 use actix_web::{
     HttpResponse,

@@ -1,12 +1,9 @@
 //! Lists of messages, and one message.
 
-use super::{
-    Selection,
-    shown::{Context, ShownMessage, ShownRetired, ShownReturn},
-};
+use super::shown::{Context, ShownMessage, ShownRetired, ShownReturn};
 use crate::{
     app::App,
-    control::{ControlError, answer},
+    control::{ControlError, Selection, answer, slices},
 };
 use actix_web::{
     HttpResponse,
@@ -16,9 +13,6 @@ use actors::SupervisorSnapshot;
 use mail::{QueueId, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{Place, RetiredFilter, SortBy, Store, records::EventKind};
-
-/// A page has at most so many messages.
-const LIMIT_MAX: usize = 10_000;
 
 /// Which page of the queue.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -82,22 +76,16 @@ pub fn list(
 ) -> Result<MessageList, ControlError> {
     let directory = store.directory();
     let filter = request.selection.resolve(&directory)?;
-    let limit = request.limit.clamp(1, LIMIT_MAX);
-    let mut place = place(request.sort, request.after.as_deref())?;
-    let mut messages = Vec::new();
-    loop {
-        // A snapshot for each slice, so that none is kept for as long as a search takes.
+    let start = place(request.sort, request.after.as_deref())?;
+    let (messages, next) = slices::page(start, request.limit, |place, limit| {
         let (slice, rules) = store.read(|view| {
-            let left = limit - messages.len();
-            Ok((view.queue_slice(&filter, place, request.descending, left)?, view.hold_rules()?))
+            Ok((view.queue_slice(&filter, *place, request.descending, limit)?, view.hold_rules()?))
         })?;
         let context = Context { directory: &directory, rules: &rules, snapshot, now };
-        messages.extend(slice.rows.iter().map(|(id, record)| context.message(*id, record)));
-        match slice.next {
-            Some(next) if messages.len() < limit => place = next,
-            next => return Ok(MessageList { messages, next: next.map(|place| place.key()) }),
-        }
-    }
+        let shown = slice.rows.iter().map(|(id, record)| context.message(*id, record)).collect();
+        Ok((shown, slice.next))
+    })?;
+    Ok(MessageList { messages, next: next.map(|place| place.key()) })
 }
 
 /// A page of history.
@@ -112,25 +100,20 @@ pub fn retired_list(
     let directory = store.directory();
     let message = request.selection.resolve(&directory)?;
     let filter = RetiredFilter { message, success: request.success, event: request.event };
-    let limit = request.limit.clamp(1, LIMIT_MAX);
-    let mut place = place(SortBy::Submitted, request.after.as_deref())?;
-    let mut messages = Vec::new();
-    loop {
+    let start = place(SortBy::Submitted, request.after.as_deref())?;
+    let (messages, next) = slices::page(start, request.limit, |place, limit| {
         let after = match place {
-            Place::Submitted(after) => after,
+            Place::Submitted(after) => *after,
             Place::NextAttempt(_) => None,
         };
         let (slice, rules) = store.read(|view| {
-            let left = limit - messages.len();
-            Ok((view.retired_slice(&filter, after, request.descending, left)?, view.hold_rules()?))
+            Ok((view.retired_slice(&filter, after, request.descending, limit)?, view.hold_rules()?))
         })?;
         let context = Context { directory: &directory, rules: &rules, snapshot: None, now };
-        messages.extend(slice.rows.iter().map(|(_, retired)| context.retired(retired)));
-        match slice.next {
-            Some(next) if messages.len() < limit => place = next,
-            next => return Ok(RetiredList { messages, next: next.map(|place| place.key()) }),
-        }
-    }
+        let shown = slice.rows.iter().map(|(_, retired)| context.retired(retired)).collect();
+        Ok((shown, slice.next))
+    })?;
+    Ok(RetiredList { messages, next: next.map(|place| place.key()) })
 }
 
 /// A message of the queue.

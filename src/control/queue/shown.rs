@@ -1,7 +1,8 @@
 //! Messages as operators see them.
 
+use crate::control::selection::account_name;
 use actors::{Gate, SupervisorSnapshot};
-use mail::{AccountId, HoldRuleId, QueueId, Timestamp};
+use mail::{HoldRuleId, QueueId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use store::{
@@ -261,9 +262,4 @@ impl From<&Attempt> for ShownAttempt {
             tls_policy: attempt.policy,
         }
     }
-}
-
-/// An account may be gone before its last message.
-fn account_name(directory: &Directory, id: AccountId) -> String {
-    directory.account(id).map_or_else(|| format!("#{id}"), |account| account.record.name.clone())
 }

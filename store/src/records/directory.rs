@@ -112,11 +112,17 @@ impl AccountRecord {
 
     /// The secrets that sign webhooks at `now`, the newest first.
     pub fn webhook_secrets(&self, now: Timestamp) -> impl Iterator<Item = &[u8]> {
-        let replaced = self.replaced_secret.as_ref().filter(|replaced| now < replaced.until);
-        [Some(&self.webhook_secret), replaced.map(|replaced| &replaced.secret)]
-            .into_iter()
-            .flatten()
-            .map(Vec::as_slice)
+        let older = self.older_secret(now).map(|replaced| &replaced.secret);
+        [Some(&self.webhook_secret), older].into_iter().flatten().map(Vec::as_slice)
+    }
+
+    /// Until when a secret signs webhooks that was replaced; `None`: none does at `now`.
+    pub fn older_secret_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.older_secret(now).map(|replaced| replaced.until)
+    }
+
+    fn older_secret(&self, now: Timestamp) -> Option<&ReplacedSecret> {
+        self.replaced_secret.as_ref().filter(|replaced| now < replaced.until)
     }
 }
 
