@@ -4,7 +4,7 @@ use crate::{logins::Logins, tls::acme::AcmeAnswers};
 use actors::{Handles, Metrics};
 use config::Settings;
 use mail::Domain;
-use prometheus::Registry;
+use prometheus::{IntCounterVec, Registry};
 use std::sync::Arc;
 
 /// The running server, as listeners see it.
@@ -21,6 +21,9 @@ pub struct App {
     pub acme_answers: Arc<AcmeAnswers>,
     /// Checks who logs in, however it tries.
     pub logins: Logins,
+    /// Messages brought in to be sent, by `way` (`webapi`, `submission`) and `result` (`accepted`, `refused`, `busy`,
+    /// `failed`).
+    pub submissions: IntCounterVec,
     /// Everything that is counted.
     pub registry: Registry,
     /// What the actors count.

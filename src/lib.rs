@@ -13,10 +13,13 @@ pub mod logging;
 pub mod logins;
 pub mod open_files;
 pub mod password;
+mod received_field;
+mod sending;
 pub mod serve;
 pub mod server;
 pub mod signals;
 pub mod smtp_in;
+mod submission;
 pub mod systemd;
 #[cfg(test)]
 mod testing;

@@ -6,6 +6,7 @@ use crate::{
     http,
     limiter::LoginLimiter,
     logins::Logins,
+    sending::count_submissions,
     smtp_in::{self, SmtpServer},
     tls::{acme::AcmeAnswers, read_authorities},
 };
@@ -91,7 +92,9 @@ impl Server {
         };
         let logins = Logins::new(&settings.limits, limiter, &registry)?;
         let Sockets { http, smtp, smtp_tls, control, acme_answers } = sockets;
-        let app = App { handles, settings, hostname, mode, acme_answers, logins, registry, metrics };
+        let submissions = count_submissions(&registry)?;
+        let app =
+            App { handles, settings, hostname, mode, acme_answers, logins, submissions, registry, metrics };
         let app = Arc::new(app);
         let edge = http::Http::new(app.clone()).context("serving HTTP")?;
         let workers = http_workers();

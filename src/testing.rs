@@ -5,6 +5,7 @@ use crate::{
     app::{App, Mode},
     limiter::LoginLimiter,
     logins::Logins,
+    sending::count_submissions,
     server::open_store,
 };
 use actors::{dns::NoNames, *};
@@ -68,7 +69,9 @@ impl Setup {
         let limiter = LoginLimiter::new(handles.clock.clone());
         let logins = Logins::new(&settings.limits, limiter, &registry).unwrap();
         let acme_answers = Arc::default();
-        let app = App { handles, settings, hostname, mode, acme_answers, logins, registry, metrics };
+        let submissions = count_submissions(&registry).unwrap();
+        let app =
+            App { handles, settings, hostname, mode, acme_answers, logins, submissions, registry, metrics };
         (Arc::new(app), dir)
     }
 }

@@ -16,11 +16,13 @@ mod fields;
 mod flag;
 mod from_id;
 mod ids;
+mod mailbox;
 mod octets;
 pub mod read;
 mod route;
 mod seven_bit;
 mod sign;
+pub mod submitted;
 mod time;
 mod verdict;
 

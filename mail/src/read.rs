@@ -218,7 +218,7 @@ fn facts(root: &Entity<'_>) -> Facts {
 }
 
 /// RFC 3834, 5: a keyword, perhaps with parameters and comments.
-fn is_no(value: &[u8]) -> bool {
+pub(crate) fn is_no(value: &[u8]) -> bool {
     let value = unfolded(value);
     let keyword = value.split(|b| matches!(b, b';' | b'(' | b' ' | b'\t')).next().unwrap_or_default();
     keyword.eq_ignore_ascii_case(b"no")
@@ -230,8 +230,16 @@ pub(crate) fn first<'a>(header: &'a [u8], name: &str) -> Option<&'a [u8]> {
 
 /// The value of a field on one line.
 fn line(header: &[u8], name: &str) -> Option<Vec<u8>> {
-    let value = first(header, name)?;
-    Some(unfolded(&value[..value.len().min(MAX_FIELD)]))
+    first(header, name).map(start_unfolded)
+}
+
+fn start_unfolded(value: &[u8]) -> Vec<u8> {
+    unfolded(&value[..value.len().min(MAX_FIELD)])
+}
+
+/// The value of an unstructured field as text.
+pub(crate) fn text(value: &[u8]) -> String {
+    unstructured(&start_unfolded(value))
 }
 
 fn addresses(header: &[u8], name: &str) -> Vec<NameAddressText> {
@@ -256,7 +264,7 @@ fn name_address(addr: &Addr<'_>) -> NameAddressText {
 
 /// Message identifiers with their angle brackets. A value without any is taken as one, as some programs
 /// forget them.
-fn ids(header: &[u8], name: &str) -> Vec<String> {
+pub(crate) fn ids(header: &[u8], name: &str) -> Vec<String> {
     let Some(line) = line(header, name) else { return Vec::new() };
     let text = guessed(&line);
     let mut ids = Vec::new();

@@ -175,7 +175,16 @@ impl DkimSigner {
     /// # Errors
     /// When there is no From header, the header section is broken, or the key fails.
     pub fn sign(&self, content: &[u8]) -> Result<Vec<u8>, SignError> {
-        let (header, _) = split(content);
+        let (header, rest) = content.split_at(split(content).0.len());
+        self.sign_pieces(header, rest)
+    }
+
+    /// [`DkimSigner::sign`] for a message that is in two pieces: the header section, and all that follows its last
+    /// line, which begins with the empty line.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn sign_pieces(&self, header: &[u8], rest: &[u8]) -> Result<Vec<u8>, SignError> {
         let signature = dkim::DkimSigner::from_key(Lent(&self.key.0))
             .domain(self.domain.as_ascii())
             .selector(&*self.selector)
@@ -185,7 +194,7 @@ impl DkimSigner {
             // against RFC 6376, 3.4.4, and other verifiers then find another hash. Serious relays leave a body
             // as it is.
             .body_canonicalization(Canonicalization::Simple)
-            .sign(content)
+            .sign_chained([header, rest])
             .map_err(|_| SignError::Failed)?;
         Ok(unfolded_end(signature.to_header()).into_bytes())
     }

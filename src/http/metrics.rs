@@ -16,9 +16,6 @@ pub struct EdgeMetrics {
     pub(super) calls: IntCounterVec,
     /// How long calls took, by method.
     pub(super) call_seconds: HistogramVec,
-    /// Messages brought in, by `way` (`webapi`, `submission`) and `result` (`accepted`, `refused`, `busy`,
-    /// `failed`).
-    pub submissions: IntCounterVec,
     gauges: Gauges,
 }
 
@@ -61,11 +58,6 @@ impl EdgeMetrics {
                 &["method", "result"],
             )?,
             call_seconds: registered(registry, HistogramVec::new(seconds, &["method"])?)?,
-            submissions: counters(
-                "postrider_submissions_total",
-                "Messages brought in to be sent, by way and result.",
-                &["way", "result"],
-            )?,
             gauges: Gauges {
                 queue: gauges("postrider_queue_messages", "Messages in the queue, by state.", "state")?,
                 oldest_due: gauge(

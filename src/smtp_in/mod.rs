@@ -7,11 +7,13 @@ mod driver;
 mod incoming;
 mod metrics;
 mod prepare;
-mod simulated;
+pub(crate) mod simulated;
 #[cfg(test)]
 mod tests;
 mod trace;
 mod transfers;
+
+pub(crate) use prepare::RECEIVED_MAX;
 
 use crate::app::{App, Mode};
 use admission::Admission;

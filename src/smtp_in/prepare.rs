@@ -6,7 +6,7 @@ use mail::{Address, feedback::Feedback};
 use store::{Store, StoreError, records::ContentRecord};
 
 /// The most `Received` fields a message comes with; with more it runs in a circle (RFC 5321 section 6.3).
-const RECEIVED_MAX: usize = 100;
+pub(crate) const RECEIVED_MAX: usize = 100;
 
 /// What the store needs to know of a message.
 #[derive(Debug)]

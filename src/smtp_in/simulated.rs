@@ -7,12 +7,14 @@ use smtp::Reply;
 const AT_MAIL: &str = "mailfrom";
 /// The prefix of a recipient's localpart that has its RCPT fail rather than the end of the data.
 const AT_RCPT: &str = "rcptto";
+/// The prefix of a recipient's localpart that has its message fail when it is delivered, and not when it is submitted.
+const AT_DELIVERY: &str = "queue";
 /// What a FromID made by this server looks like: so many letters and digits. See [`mail::FromId::new`].
 const FROM_ID_LENGTH: usize = 26;
 
 /// How to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Simulated {
+pub(crate) enum Simulated {
     /// With this code, 400 to 599.
     Code(u16),
     /// By not answering.
@@ -21,7 +23,7 @@ pub(super) enum Simulated {
 
 impl Simulated {
     /// The answer; none for silence. 550 says that there is no such mailbox, so that suppression can be tried out.
-    pub(super) fn reply(self) -> Option<Reply> {
+    pub(crate) fn reply(self) -> Option<Reply> {
         let Simulated::Code(code) = self else { return None };
         let (subject, detail) = match code {
             451 => (3, 0),
@@ -50,18 +52,23 @@ pub(super) fn simulated(localpart: &str) -> Option<Simulated> {
 }
 
 /// What MAIL from `address` is to be answered with. `separator` is that of its domain, if that is ours.
-pub(super) fn at_mail(address: &Address, separator: Option<char>) -> Option<Simulated> {
+pub(crate) fn at_mail(address: &Address, separator: Option<char>) -> Option<Simulated> {
     asked_for(address, separator).filter(|_| has_prefix(address, AT_MAIL))
 }
 
 /// What RCPT to `address` is to be answered with.
-pub(super) fn at_rcpt(address: &Address, separator: Option<char>) -> Option<Simulated> {
+pub(crate) fn at_rcpt(address: &Address, separator: Option<char>) -> Option<Simulated> {
     asked_for(address, separator).filter(|_| has_prefix(address, AT_RCPT))
 }
 
 /// What the data of a message to `address` is to be answered with, when its RCPT was not.
-pub(super) fn at_data(address: &Address, separator: Option<char>) -> Option<Simulated> {
+pub(crate) fn at_data(address: &Address, separator: Option<char>) -> Option<Simulated> {
     asked_for(address, separator)
+}
+
+/// Whether a failure that a recipient asks for is one of its delivery, not of its submission.
+pub(crate) fn at_delivery(address: &Address) -> bool {
+    has_prefix(address, AT_DELIVERY)
 }
 
 /// By what stands before the separator or by the whole localpart, unless that ends in a FromID of ours: one in 150 of
@@ -122,6 +129,8 @@ mod tests {
     #[test]
     fn prefixes_move_the_failure_to_their_command() {
         type Ask = fn(&Address, Option<char>) -> Option<Simulated>;
+        assert!(at_delivery(&Address::parse("Queue-permerror@localhost").unwrap()));
+        assert!(!at_delivery(&Address::parse("permerror-queue@localhost").unwrap()));
         let rows: [(Ask, &str, Option<Simulated>); 12] = [
             (at_mail, "mailfromtemperror", Some(Code(451))),
             (at_mail, "MailFrom+554", Some(Code(554))),

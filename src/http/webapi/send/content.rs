@@ -1,7 +1,10 @@
 //! The octets that go out: a trace, signatures, and the composed message.
 
 use super::super::Client;
-use crate::http::error::{ApiError, Code};
+use crate::{
+    http::error::{ApiError, Code},
+    sending::signs_slowly,
+};
 use mail::{Address, Composed, Domain, Draft, Timestamp, address_literal, bcc_header};
 use std::{fmt::Write, sync::Arc};
 use store::{DirectoryDomain, Store, StoreError, records::ContentRecord};
@@ -24,7 +27,7 @@ pub(super) struct Preparation {
 impl Preparation {
     /// Whether signing alone takes too long for a thread that others wait for.
     pub(super) fn signs_slowly(&self) -> bool {
-        self.domain.as_ref().is_some_and(|domain| domain.signers.iter().any(|signer| signer.key().is_slow()))
+        signs_slowly(self.domain.as_deref())
     }
 }
 

@@ -11,21 +11,19 @@ use crate::{
         form::{FileKind, FormFile},
     },
     logins::Login,
+    sending::{NotSender, Sender},
 };
-use mail::{Address, Draft, File, FromId, HeaderName, HeaderText, MessageId, Timestamp, Where};
+use mail::{Address, Draft, File, HeaderName, HeaderText, MessageId, Timestamp, Where};
 use store::Directory;
 
 /// Custom headers of a message.
 const HEADERS_MAX: usize = 500;
 /// Files of a message.
 const FILES_MAX: usize = 1_000;
-/// What stands before a FromID at a domain that the directory does not know.
-const SEPARATOR: char = '+';
 
 /// The addresses of a message, all of them parsed, and a sender who may send.
 pub(super) struct Addressed {
-    pub(super) from: Address,
-    separator: char,
+    pub(super) sender: Sender,
     to: Vec<Address>,
     cc: Vec<Address>,
     bcc: Vec<Address>,
@@ -50,15 +48,17 @@ impl Addressed {
         };
         let (to, cc, bcc, reply_to) =
             (parse(&request.to)?, parse(&request.cc)?, parse(&request.bcc)?, parse(&request.reply_to)?);
-        let domain = directory.domain(from.domain());
-        if domain.is_some_and(|domain| domain.record.disabled) {
-            let message = format!("nothing can be sent from {} at the moment", from.domain());
-            return Err(ApiError::new(Code::DomainDisabled, message));
-        }
-        if directory.owner(&from).is_none_or(|owner| owner.id != login.account.id) {
-            let message = format!("{from} is not an address of this account; use one that is");
-            return Err(ApiError::new(Code::BadFrom, message));
-        }
+        let sender =
+            Sender::check(from.clone(), login.account.id, directory).map_err(|error| match error {
+                NotSender::DomainDisabled => {
+                    let message = format!("nothing can be sent from {} at the moment", from.domain());
+                    ApiError::new(Code::DomainDisabled, message)
+                }
+                NotSender::NotOwned => {
+                    let message = format!("{from} is not an address of this account; use one that is");
+                    ApiError::new(Code::BadFrom, message)
+                }
+            })?;
         match to.len() + cc.len() + bcc.len() {
             0 => return Err(ApiError::new(Code::NoRecipients, "there is no recipient; set To, CC or BCC")),
             number if number > recipients_max => {
@@ -68,23 +68,12 @@ impl Addressed {
             }
             _ => {}
         }
-        let separator = domain.map_or(SEPARATOR, |domain| domain.record.catchall_separator);
-        Ok(Addressed { from, separator, to, cc, bcc, reply_to })
+        Ok(Addressed { sender, to, cc, bcc, reply_to })
     }
 
     /// Whoever gets the message, in the order in which they are answered.
     pub(super) fn recipients(&self) -> impl Iterator<Item = &Address> {
         self.to.iter().chain(&self.cc).chain(&self.bcc)
-    }
-
-    /// The return path that carries `id`.
-    pub(super) fn return_path(&self, id: &FromId) -> Result<Address, ApiError> {
-        let (base, _) = self.from.split_at_separator(self.separator);
-        base.with_separator_suffix(self.separator, id.as_str()).map_err(|_| {
-            ApiError::user(
-                "the From address is too long to carry a FromID; use one with a shorter part before the @",
-            )
-        })
     }
 }
 
@@ -106,10 +95,10 @@ pub(super) fn draft(
         None => &login.account.record.full_name,
     };
     let message_id = match request.message_id.as_str() {
-        "" => MessageId::new(now, random, addressed.from.domain()),
+        "" => MessageId::new(now, random, addressed.sender.address().domain()),
         given => parse_message_id("MessageID", given)?,
     };
-    let from = named(name, addressed.from)?;
+    let from = named(name, addressed.sender.address().clone())?;
     let mut draft = Draft::new(from, message_id, date(&request, now)?);
     draft.to = all_named(&request.to, addressed.to)?;
     draft.cc = all_named(&request.cc, addressed.cc)?;

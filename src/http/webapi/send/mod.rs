@@ -6,15 +6,17 @@ mod repeat;
 mod request;
 
 use super::{Call, Result};
-use crate::http::{
-    Http,
-    error::{ApiError, Code, json},
+use crate::{
+    http::{
+        Http,
+        error::{ApiError, Code, json},
+    },
+    sending::{kept_subject, new_recipient},
 };
 use actix_web::web;
-use actors::Journey;
 use content::{Preparation, Prepared, prepare};
 use draft::Addressed;
-use mail::{Draft, FromId, ReversePath, Timestamp};
+use mail::{Draft, FromId, Timestamp};
 pub(super) use repeat::IDEMPOTENCY_KEY;
 pub(super) use request::Request;
 use schemars::JsonSchema;
@@ -83,7 +85,7 @@ pub(super) async fn send(call: Call) -> Result {
         Err(ApiError { code: Code::Server, .. }) => "failed",
         Err(_) => "refused",
     };
-    http.metrics.submissions.with_label_values(&["webapi", result]).inc();
+    http.app.submissions.with_label_values(&["webapi", result]).inc();
     let Queued { message_id, submissions, copy_error } = queued?;
     match copy_error {
         None => Ok(json(&SendResult { message_id: &message_id, submissions })),
@@ -118,7 +120,7 @@ async fn submit(mut call: Call) -> std::result::Result<Queued, ApiError> {
     let draft = draft::draft(request, addressed, &call.login, files, now, rand::random())?;
     let domain = directory.domain(draft.from.address().domain()).cloned();
     let message_id = draft.message_id.clone();
-    let subject = cut(draft.subject.as_str()).to_owned();
+    let subject = kept_subject(draft.subject.as_str()).to_owned();
     let msg_from = draft.from.address().clone();
     let needs_smtputf8 =
         msg_from.needs_smtputf8() || recipients.iter().any(|recipient| recipient.address.needs_smtputf8());
@@ -203,28 +205,15 @@ fn new_recipients(
     now: Timestamp,
 ) -> std::result::Result<Vec<NewRecipient>, ApiError> {
     let wants_from_ids = call.login.wants_from_ids();
-    let directory = call.http.app.handles.store.directory();
-    let router = &call.http.app.handles.router;
+    let app = &call.http.app;
+    let directory = app.handles.store.directory();
     let new = |address: &mail::Address| {
         let from_id = wants_from_ids.then(|| FromId::new(now, rand::random()));
-        let mail_from = match &from_id {
-            None => addressed.from.clone(),
-            Some(id) => addressed.return_path(id)?,
-        };
-        let mail_from = ReversePath::Address(mail_from);
-        Ok(NewRecipient {
-            destination: router.destination(&Journey::new(
-                &directory,
-                call.login.account.id,
-                &mail_from,
-                address,
-            )),
-            address: address.clone(),
-            mail_from,
-            from_id,
-            notify: None,
-            original_recipient: None,
-            once: None,
+        let account = call.login.account.id;
+        new_recipient(app, &directory, account, &addressed.sender, from_id, address.clone()).map_err(|_| {
+            ApiError::user(
+                "the From address is too long to carry a FromID; use one with a shorter part before the @",
+            )
         })
     };
     addressed.recipients().map(new).collect()
@@ -252,12 +241,6 @@ fn single(recipients: &[NewRecipient]) -> Option<mail::Address> {
         [only] => Some(only.address.clone()),
         _ => None,
     }
-}
-
-/// A subject as it is kept in history and told in webhooks.
-fn cut(subject: &str) -> &str {
-    const MAX: usize = 1_000;
-    &subject[..subject.floor_char_boundary(MAX)]
 }
 
 #[cfg(test)]

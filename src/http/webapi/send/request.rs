@@ -1,16 +1,16 @@
 //! The request of `Send`, as JSON has it.
 
 use super::super::or_default;
-use crate::http::error::ApiError;
+use crate::{http::error::ApiError, sending::FUTURE_RELEASE_MAX};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use mail::Timestamp;
+use mail::{Timestamp, submitted::MAX_EXTRA};
 use schemars::JsonSchema;
 use serde::{
     Deserialize, Deserializer,
     de::{Error, MapAccess, Visitor, value::MapAccessDeserializer},
 };
-use std::{borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData};
 
 /// A message to be sent. A field that is `null` counts as left out.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -134,11 +134,6 @@ pub(super) struct SendOptions {
     pub(super) save_sent: bool,
 }
 
-/// How far ahead a message may be sent.
-const FUTURE_RELEASE_MAX: Duration = Duration::from_secs(60 * 86_400);
-/// The most octets of keys and values together: every recipient's message and every webhook has them.
-const EXTRA_MAX: usize = 32 * 1024;
-
 impl Request {
     /// Checks and takes out what is not about the content. A time that has passed already is as good as none.
     pub(super) fn take_options(&mut self, now: Timestamp) -> Result<SendOptions, ApiError> {
@@ -147,8 +142,8 @@ impl Request {
             return Err(ApiError::user("FutureRelease is more than 60 days ahead; choose an earlier time"));
         }
         let extra = std::mem::take(&mut self.extra);
-        if extra.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>() > EXTRA_MAX {
-            return Err(ApiError::user(format!("Extra has more than {EXTRA_MAX} octets; shorten it")));
+        if extra.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>() > MAX_EXTRA {
+            return Err(ApiError::user(format!("Extra has more than {MAX_EXTRA} octets; shorten it")));
         }
         Ok(SendOptions { require_tls: self.require_tls, future_release, extra, save_sent: self.save_sent })
     }
@@ -307,7 +302,7 @@ mod tests {
     fn extra_is_bounded() {
         let request =
             |size: usize| serde_json::from_value::<Request>(json!({"Extra": {"k": "x".repeat(size)}}));
-        assert!(request(EXTRA_MAX - 1).unwrap().take_options(Timestamp::default()).is_ok());
-        assert!(request(EXTRA_MAX).unwrap().take_options(Timestamp::default()).is_err());
+        assert!(request(MAX_EXTRA - 1).unwrap().take_options(Timestamp::default()).is_ok());
+        assert!(request(MAX_EXTRA).unwrap().take_options(Timestamp::default()).is_err());
     }
 }

@@ -76,7 +76,7 @@ async fn a_message_is_queued_signed_and_with_a_trace() {
         "{rest}"
     );
     assert!(rest.ends_with("Hello\r\nthere\r\n"), "{rest}");
-    assert_eq!(server.http.metrics.submissions.with_label_values(&["webapi", "accepted"]).get(), 1);
+    assert_eq!(server.app.submissions.with_label_values(&["webapi", "accepted"]).get(), 1);
 }
 
 #[actix_web::test]
