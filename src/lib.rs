@@ -19,6 +19,7 @@ pub mod serve;
 pub mod server;
 pub mod signals;
 pub mod smtp_in;
+pub mod smtp_server;
 mod submission;
 pub mod systemd;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod comparisons;
 mod metrics;
+mod scram;
 #[cfg(test)]
 mod tests;
 
@@ -81,6 +82,8 @@ pub struct Logins {
     limiter: LoginLimiter,
     comparisons: Comparisons,
     metrics: Metrics,
+    /// For a store without a secret of its own.
+    secret: [u8; 32],
     key: hmac::Key,
     /// Compared for users who do not exist, so that time does not tell. The hash of what nobody knows: a right
     /// password would be remembered.
@@ -101,6 +104,7 @@ impl Logins {
             limiter,
             comparisons: Comparisons::new(limits, metrics.comparisons.clone()),
             metrics,
+            secret: rand::random(),
             key: hmac::Key::new(hmac::HMAC_SHA256, &rand::random::<[u8; 32]>()),
             nobody: hash_password(&random).expect("the text is a password"),
         })

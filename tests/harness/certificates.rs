@@ -1,6 +1,7 @@
 //! Certificates made for a test, good ones and bad ones.
 
 use aws_lc_rs::digest::{SHA256, digest};
+use postrider::tls::Certificate;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PublicKeyData, date_time_ymd,
@@ -9,6 +10,7 @@ use rustls::{
     ServerConfig, SupportedProtocolVersion,
     crypto::aws_lc_rs::default_provider,
     pki_types::{CertificateDer, PrivateKeyDer},
+    sign::CertifiedKey,
 };
 use std::{fs, path::PathBuf, sync::Arc};
 use tempfile::TempDir;
@@ -81,6 +83,17 @@ impl Identity {
         let key = KeyPair::generate().expect("a key");
         let certificate = leaf(names).self_signed(&key).expect("a certificate");
         Identity { chain: vec![certificate.der().clone()], pem: certificate.pem(), key }
+    }
+
+    /// For listeners of a Postrider in this process.
+    pub(crate) fn certificate(&self) -> Arc<Certificate> {
+        let key = PrivateKeyDer::try_from(self.key.serialize_der()).expect("a key that was just written");
+        let key = CertifiedKey::from_der(self.chain.clone(), key, &default_provider());
+        // Listeners take the provider of the process, as that of the program does.
+        let _ = default_provider().install_default();
+        let certificate = Arc::<Certificate>::default();
+        certificate.set(key.expect("the key is that of the certificate"));
+        certificate
     }
 
     /// What a TLS server with it needs.
