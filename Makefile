@@ -1,4 +1,4 @@
-.PHONY: run test lint bench doc
+.PHONY: run test lint bench fuzz doc
 
 run:
 	cargo run --release -- localserve
@@ -18,6 +18,17 @@ bench:
 	cargo bench --locked --bench load -- by-mx
 	cargo bench --locked --bench load -- backlog
 	cargo bench --locked --bench load -- uploads
+
+# Needs nightly and cargo-fuzz (cargo install cargo-fuzz --locked). What it finds is in fuzz/artifacts.
+FUZZ_SECONDS ?= 300
+FUZZ_TARGETS = dsn arf mime smtp_command smtp_session smtp_reply
+
+fuzz:
+	./fuzz/seeds/make
+	set -e; for target in $(FUZZ_TARGETS); do \
+		cargo +nightly fuzz run $$target fuzz/corpus/$$target fuzz/corpus/seeds-$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048; \
+	done
 
 doc:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked

@@ -172,6 +172,8 @@ fn new_account() -> anyhow::Result<AccountRecord> {
         created: actors::Clock::system().now(),
         routes: Vec::new(),
         replaced_secret: None,
+        scram: None,
+        deduplicate_message_id: false,
     })
 }
 

@@ -10,8 +10,8 @@ use crate::{
 };
 use actix_web::dev::ServerHandle;
 use actors::{
-    AddressGuard, Clock, DeliveryOptions, HttpPoster, HttpsFetcher, JanitorOptions, Metrics, RetrySchedule,
-    Router, TcpDialer, Threads, WebhookOptions, WriterLimits,
+    AddressGuard, Clock, DeliveryOptions, EventReaderLimits, HttpPoster, HttpsFetcher, JanitorOptions,
+    Metrics, RetrySchedule, Router, TcpDialer, Threads, WebhookOptions, WriterLimits,
     dns::{DnsResolver, NoNames, Resolver},
 };
 use anyhow::Context;
@@ -153,7 +153,7 @@ fn actor_options(
     own_addresses: HashSet<SocketAddr>,
     metrics: Metrics,
 ) -> anyhow::Result<actors::Options> {
-    let config::Settings { delivery, webhooks, store, retention, .. } = settings;
+    let config::Settings { delivery, webhooks, store, retention, limits, .. } = settings;
     let resolver: Arc<dyn Resolver> = match mode {
         // It delivers to one address, and its machine may know no name server.
         Mode::Local => Arc::new(NoNames),
@@ -219,6 +219,10 @@ fn actor_options(
             interval: retention.sweep_interval,
             batch: retention.sweep_batch,
             keep_events: retention.events,
+        },
+        event_readers: EventReaderLimits {
+            max: limits.event_readers_max,
+            per_account_max: limits.event_readers_per_account_max,
         },
         metrics,
         threads: Threads::Own(delivery_threads()),

@@ -11,7 +11,13 @@ use config::Settings;
 use futures_util::future::{BoxFuture, LocalBoxFuture};
 use mail::{Domain, Timestamp};
 use prometheus::Registry;
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{SocketAddr, UdpSocket},
+    sync::{Arc, LazyLock},
+    thread,
+    time::Duration,
+};
 use store::{
     Store, Writer,
     records::{AccountRecord, AddressPattern, DomainRecord},
@@ -65,6 +71,27 @@ impl Setup {
     }
 }
 
+/// A name server that knows no names, for as long as the process runs.
+pub(crate) fn no_names() -> SocketAddr {
+    static SERVER: LazyLock<SocketAddr> = LazyLock::new(|| {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        thread::spawn(move || {
+            let mut message = [0; 512];
+            while let Ok((length, from)) = socket.recv_from(&mut message) {
+                // The question as it came, in an answer that says NXDOMAIN (RFC 1035, section 4.1.1).
+                let end = message[12..length].iter().position(|byte| *byte == 0).map_or(length, |at| at + 17);
+                message[2] |= 0x80;
+                message[3] = 0x83;
+                message[6..12].fill(0);
+                let _ = socket.send_to(&message[..end], from);
+            }
+        });
+        address
+    });
+    *SERVER
+}
+
 /// A domain in use, without DKIM keys.
 pub(crate) fn domain(name: &str) -> DomainRecord {
     DomainRecord {
@@ -98,6 +125,8 @@ pub(crate) fn account(name: &str) -> AccountRecord {
         created: NOW,
         routes: Vec::new(),
         replaced_secret: None,
+        scram: None,
+        deduplicate_message_id: false,
     }
 }
 
@@ -144,6 +173,7 @@ fn actor_options(hostname: &str, metrics: Metrics) -> Options {
             due_batch_max: 1,
         },
         janitor: JanitorOptions { interval: seconds(3600), batch: 1, keep_events: seconds(3600) },
+        event_readers: EventReaderLimits { max: 2, per_account_max: 1 },
         metrics,
         threads: Threads::Current,
     }

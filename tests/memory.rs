@@ -1,7 +1,8 @@
 //! How much memory large messages take together. `cargo bench --bench load -- uploads` has larger ones.
 
 use crate::harness::{
-    Answer, FilePart, HttpClient, Multipart, PASSWORD, PATIENCE, Server, USER, eventually, message, post_head,
+    Answer, FilePart, HttpClient, Multipart, PASSWORD, PATIENCE, Server, SmtpClient, USER, eventually,
+    message, post_head,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -110,4 +111,36 @@ async fn readers_who_take_their_time_hold_no_message_in_memory() {
     rest[..came].copy_from_slice(&begin[head..]);
     timeout(PATIENCE, reader.read_exact(&mut rest[came..])).await.expect("the rest").unwrap();
     assert!(rest == raw, "the message is whole, although it was deleted meanwhile");
+}
+
+const MESSAGE_SIZE: usize = 70_000_000;
+/// In MiB: the server and the message once. Grown by doubling, it would take over 190.
+const MESSAGE_PEAK_MAX: u64 = 150;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_message_whose_size_nobody_said_is_in_memory_once() {
+    for by_chunks in [false, true] {
+        let server = Server::start().await;
+        let before = server.memory("VmHWM:");
+        let mut client = SmtpClient::ready(server.smtp()).await;
+        let piece = format!("{}\r\n", "x".repeat(998)).repeat(1000);
+        client.expect("MAIL FROM:<a@remote.example>", "250").await;
+        client.expect("RCPT TO:<rider@localhost>", "250").await;
+        if by_chunks {
+            for _ in 0..MESSAGE_SIZE / piece.len() {
+                client.write(format!("BDAT {}\r\n{piece}", piece.len()).as_bytes()).await;
+                assert!(client.reply().await.starts_with("250"));
+            }
+            client.expect("BDAT 0 LAST", "250 2.0.0 Stored").await;
+        } else {
+            client.expect("DATA", "354").await;
+            for _ in 0..MESSAGE_SIZE / piece.len() {
+                client.write(piece.as_bytes()).await;
+            }
+            client.expect(".", "250 2.0.0 Stored").await;
+        }
+        let peak = server.memory("VmHWM:");
+        println!("a message of {MESSAGE_SIZE} octets, by chunks: {by_chunks}: {before} MiB, then {peak} MiB");
+        assert!(peak < MESSAGE_PEAK_MAX, "the server had {peak} MiB at once");
+    }
 }

@@ -1,6 +1,8 @@
-//! Postfix, as Debian has it, takes our mail.
+//! Postfix, as Debian has it, takes our mail and brings us mail.
 
-use crate::harness::{DnsServer, Embedded, Postfix, SmtpPeer, TestCa};
+use crate::harness::{
+    DnsServer, Embedded, Postfix, SmtpClient, SmtpPeer, TestCa, account, address, eventually,
+};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::json;
 
@@ -66,4 +68,59 @@ async fn postfix_takes_many_messages_over_few_connections() {
     assert_eq!(connects, 2, "{}", postfix.log());
     let fate = server.try_to("x@other.test").await;
     assert_eq!((fate.word(), fate.code()), ("deferred", 454), "it is no relay for us: {fate:?}");
+}
+
+#[tokio::test]
+async fn postfix_brings_messages_as_they_are() {
+    let ca = TestCa::new();
+    let mut rider = account("rider");
+    rider.addresses.push(address("müller@localhost"));
+    let server = Embedded::builder()
+        .account(rider)
+        .account(account("other"))
+        .smtp_tls(ca.identity(&["mail.example"]).server())
+        .start()
+        .await;
+    let postfix = Postfix::relay(server.smtp(), &ca.identity(&["mx.relay.test"])).await;
+    let mut client = SmtpClient::ready(postfix.address()).await;
+    let long = "x".repeat(900) + "\r\n";
+    let contents = ["Subject: small\r\n\r\n.\r\n..\r\nGrüße\r\n", &format!("\r\n{}", long.repeat(2000))];
+    for content in contents {
+        client.expect("MAIL FROM:<a@remote.test> BODY=8BITMIME", "250").await;
+        client.expect("RCPT TO:<rider@localhost>", "250").await;
+        client.expect("RCPT TO:<other@localhost>", "250").await;
+        client.expect("DATA", "354").await;
+        client.expect(&format!("{}.", content.replace("\r\n.", "\r\n..")), "250").await;
+    }
+    client.expect("MAIL FROM:<jürgen@remote.test> SMTPUTF8", "250").await;
+    client.expect("RCPT TO:<müller@localhost>", "250").await;
+    client.expect("DATA", "354").await;
+    client.expect("Subject: Größe\r\n\r\n.", "250").await;
+    for (account, count) in [("rider", 3), ("other", 2)] {
+        let inbox = eventually("the messages", async || {
+            let inbox = server.inbox(account);
+            if inbox.len() == count { Ok(inbox) } else { Err(postfix.log()) }
+        })
+        .await;
+        for content in contents {
+            let arrived = inbox.iter().filter(|(_, bytes)| bytes.ends_with(content.as_bytes())).count();
+            assert_eq!(arrived, 1, "{account}");
+        }
+        for (_, bytes) in &inbox {
+            let header = String::from_utf8_lossy(&bytes[..300]);
+            let expected = "\r\nReceived: from mx.relay.test (";
+            assert!(header.contains(expected) && header.contains("SMTPS id "), "{header}");
+        }
+    }
+    // What we refuse, Postfix takes for our last word.
+    client.expect("MAIL FROM:<>", "250").await;
+    client.expect("RCPT TO:<nobody@localhost>", "250").await;
+    client.expect("DATA", "354").await;
+    client.expect("\r\n.", "250").await;
+    eventually("the refusal", async || {
+        let log = postfix.log();
+        let refused = log.lines().any(|line| line.contains("status=bounced") && line.contains("550 5.1.1"));
+        if refused { Ok(()) } else { Err(log) }
+    })
+    .await;
 }

@@ -110,3 +110,90 @@ async fn a_complaint_suppresses_its_recipient() {
     assert!(told["Error"].as_str().unwrap().contains("complaint"), "{told}");
     assert_eq!(is_suppressed(&server).await, true);
 }
+
+/// A program's report or a provider's complaint, by the name of its sample; and what the application is told: the event,
+/// the codes, the start of the answer, and whether the recipient is suppressed.
+#[rustfmt::skip]
+const SAMPLES: &[(&str, &str, u16, &str, &str, bool)] = &[
+    ("aol-complaint", "failed", 0, "", "complaint", true),
+    ("exchange-2003", "failed", 500, "5.1.1", "", true),
+    ("exchange-online", "failed", 550, "5.1.10", "RESOLVER.ADR.RecipientNotFound; Recipient", true),
+    ("exchange-server", "failed", 554, "5.2.2", "mailbox full; STOREDRV.Deliver; QuotaExceededException", false),
+    ("exim-report", "failed", 550, "5.0.0", "No such person at this address", true),
+    ("exim-text", "failed", 550, "5.2.1", "This mailbox is closed", true),
+    ("gmail", "failed", 550, "5.1.1", "The email account that you tried to reach does not exist. Please", true),
+    ("outlook-complaint", "failed", 0, "", "complaint", true),
+    ("postfix-delayed", "delayed", 452, "4.2.2", "Mailbox full", false),
+    ("postfix-delivered", "delivered", 250, "2.0.0", "<", false),
+    ("postfix-failed", "failed", 550, "5.1.1", "<", true),
+    ("postfix-relayed", "relayed", 250, "2.1.5", "Ok", false),
+    ("postfix-several", "failed", 554, "5.0.0", "Sorry, no more room for anybody", false),
+    ("postfix-unknown-host", "failed", 500, "5.4.4", "Host or domain name not found.", false),
+    ("qmail", "failed", 554, "5.7.1", "<", false),
+    ("removal-complaint", "failed", 0, "", "complaint", true),
+    ("sendmail", "failed", 553, "5.3.0", "<", true),
+    ("sendmail-expired", "failed", 400, "4.4.7", "", false),
+    ("utf8", "failed", 550, "5.1.6", "Postfach umgezogen, keine Adresse für Sie", true),
+    ("yahoo-complaint", "failed", 0, "", "complaint", true),
+];
+
+#[tokio::test]
+async fn the_report_of_each_program_to_a_from_id_is_told() {
+    each_sample_is_told(|from_id| from_id.to_owned()).await;
+}
+
+#[tokio::test]
+async fn the_report_of_each_program_to_another_address_is_told() {
+    each_sample_is_told(|_| "rider@localhost".to_owned()).await;
+}
+
+async fn each_sample_is_told(comes_to: impl Fn(&str) -> String) {
+    let (hooks, peer) = (HookReceiver::start().await, SmtpPeer::accepting().await);
+    let server =
+        Server::builder().outgoing_webhook(&hooks).incoming_webhook(&hooks).deliver_to(&peer).start().await;
+    for (name, event, code, enhanced, error, suppressing) in SAMPLES {
+        let recipient = format!("{name}@remote.example");
+        let sent = server.ok("Send", &message_to(&recipient)).await;
+        let submission = &sent["Submissions"][0];
+        let id = submission["QueueMsgID"].as_i64().expect("an id");
+        hooks.event("delivered", id).await;
+        let return_path = format!("rider+{}@localhost", submission["FromID"].as_str().expect("a FromID"));
+        let path = format!("{}/mail/src/feedback/samples/{name}.eml", env!("CARGO_MANIFEST_DIR"));
+        let report = std::fs::read_to_string(path).expect("a sample");
+        let report = report
+            .replace("{recipient}", &recipient)
+            .replace("{return_path}", &return_path)
+            .replace("{message_id}", sent["MessageID"].as_str().expect("a Message-ID"))
+            .replace("\n.", "\n..")
+            .replace('\n', "\r\n");
+        // Complaints come to the address that the provider knows.
+        let is_report = !error.starts_with("complaint");
+        let to = if is_report { comes_to(&return_path) } else { "rider@localhost".to_owned() };
+        comes(&server, &to, &report).await;
+        let is_it =
+            |body: &Value| body["QueueMsgID"] == id && (body["DSN"] == true || body["Event"] == "failed");
+        let told = hooks.call_where(name, is_it).await.json();
+        assert_eq!((&told["Event"], &told["DSN"]), (&json!(event), &json!(is_report)), "{name}: {told}");
+        assert_eq!(
+            (&told["SMTPCode"], &told["SMTPEnhancedCode"]),
+            (&json!(code), &json!(enhanced)),
+            "{name}"
+        );
+        assert!(told["Error"].as_str().is_some_and(|text| text.starts_with(error)), "{name}: {told}");
+        assert_eq!(told["Suppressing"], *suppressing, "{name}: {told}");
+        let present = server.ok("SuppressionPresent", &json!({ "EmailAddress": recipient })).await;
+        assert_eq!(present["Present"], *suppressing, "{name}");
+    }
+}
+
+#[test]
+fn each_sample_is_sent_to_a_server() {
+    let samples = std::fs::read_dir(format!("{}/mail/src/feedback/samples", env!("CARGO_MANIFEST_DIR")));
+    let mut found: Vec<_> = samples
+        .expect("samples")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
+        .map(|name| name.trim_end_matches(".eml").to_owned())
+        .collect();
+    found.sort();
+    assert_eq!(found, SAMPLES.iter().map(|(name, ..)| *name).collect::<Vec<_>>());
+}

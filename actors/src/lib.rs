@@ -3,6 +3,7 @@
 mod clock;
 mod delivery;
 pub mod dns;
+mod event_log;
 mod exit;
 mod gate;
 mod hints;
@@ -24,19 +25,21 @@ pub use delivery::{
     ConvertError, DeliveryOptions, DeliverySnapshot, Dialer, HttpsFetcher, Journey, NextHop, PolicyFetcher,
     Proxy, Reporter, RetrySchedule, Router, Stream, TcpDialer, seven_bit,
 };
+pub use event_log::{EventLog, EventReaderLimits, EventWait, Heard, NoPlace};
 pub use gate::Gate;
 pub use janitor::JanitorOptions;
 pub use metrics::Metrics;
 pub use operations::{Operation, Operations, Part, Stretch};
 pub use store_writer::{Accepted, StoreWriter, WriteError, WriterLimits};
 pub use supervisor::SupervisorSnapshot;
-pub use suppressions::Suppressions;
+pub use suppressions::{ImportEntry, Imported, Suppressions};
 pub use webhooks::{
     AddressGuard, HookAnswer, HookDeed, HookError, HookOperations, HookRequest, HttpPoster, Poster,
     ResentPart, TestCall, TestCallError, WebhookOptions, signature,
 };
 
 use actix::{Actor, Addr, Arbiter};
+use hints::Hints;
 use rustls_pki_types::CertificateDer;
 use std::{num::NonZero, sync::Arc, time::Duration};
 use store::{Store, Writer};
@@ -68,6 +71,8 @@ pub struct Options {
     pub webhooks: WebhookOptions,
     /// What is removed when.
     pub janitor: JanitorOptions,
+    /// How many may wait for events.
+    pub event_readers: EventReaderLimits,
     /// Where they count.
     pub metrics: Metrics,
     /// Threads for delivery and webhooks.
@@ -96,6 +101,8 @@ pub struct Handles {
     pub hooks: HookOperations,
     /// Changes suppression lists by hand.
     pub suppressions: Suppressions,
+    /// Where readers wait for events.
+    pub event_log: EventLog,
     /// Tells the time.
     pub clock: Clock,
     /// Says which delivery actor sends to a recipient.
@@ -106,7 +113,9 @@ pub struct Handles {
 /// Starts the actors.
 pub fn start(store: Store, writer: Writer, options: Options) -> Handles {
     let Options { clock, router, metrics, .. } = options;
-    let hints = WriterHints::default();
+    let event_log = EventLog::new(options.event_readers, metrics.event_readers_waiting.clone());
+    let hints =
+        WriterHints { destinations: Hints::default(), urls: Hints::default(), event_log: event_log.clone() };
     let (alone, placement) = match options.threads {
         Threads::Current => (None, Placement::Here),
         Threads::Own(threads) => {
@@ -202,6 +211,7 @@ pub fn start(store: Store, writer: Writer, options: Options) -> Handles {
         operations,
         hooks: hook_operations,
         suppressions: Suppressions::new(suppressions_address),
+        event_log,
         clock,
         router,
         supervisor,
@@ -210,8 +220,9 @@ pub fn start(store: Store, writer: Writer, options: Options) -> Handles {
 
 impl Handles {
     /// Stops delivering: nothing new is begun, and what runs has until the end of `grace` to finish. What is left
-    /// is simply still due at the next start.
+    /// is simply still due at the next start. Nobody waits for events any more.
     pub async fn shutdown(&self, grace: Duration) {
+        self.event_log.close();
         let _ = self.supervisor.send(Shutdown { grace }).await;
     }
 

@@ -39,6 +39,7 @@ pub struct Counters {
     pub actors_restarted: IntCounterVec,
     pub destinations_parked: IntGauge,
     pub swept: IntCounter,
+    pub event_readers_waiting: IntGauge,
 }
 
 impl Metrics {
@@ -142,6 +143,10 @@ impl Metrics {
                 "Destinations whose actor broke down too often; nothing is delivered there until a restart.",
             )?,
             swept: counter("postrider_retention_removed_total", "Records removed by retention.")?,
+            event_readers_waiting: gauge(
+                "postrider_event_readers_waiting",
+                "Readers of the event log that wait for events now.",
+            )?,
         })))
     }
 }

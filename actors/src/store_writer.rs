@@ -4,14 +4,14 @@
 //! mailbox is drained before the commit that it sent to itself is handled. So batches are small when there is
 //! little to do and large when there is much, without a timer.
 
-use crate::{Metrics, hints::Hints};
+use crate::{EventLog, Metrics, hints::Hints};
 use actix::{Actor, ActorContext, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message};
 use mail::{AccountId, BaseAddress, Domain, HoldRuleId, HookId, MsgId, QueueId, SuppressionId};
 use std::{ops::Range, sync::Arc, time::Duration};
 use store::{
     Applied, Arrival, Arrived, Change, HookOperation, HookResend, HookSettlement, MessageAction,
     NewSuppression, QueueOperation, Refusal, Settlement, Store, StoreError, Submission, Sweep, Writer,
-    records::{ContentRecord, HoldRuleRecord, StsPolicyRecord},
+    records::{ContentRecord, FirstAnswer, HoldRuleRecord, StsPolicyRecord},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot, watch};
 
@@ -37,6 +37,8 @@ pub struct Accepted {
     pub ids: Range<u64>,
     /// The sender's copy did not fit in the account's mailboxes.
     pub copy_left_out: bool,
+    /// The request came before, and was answered so; nothing was queued now.
+    pub before: Option<FirstAnswer>,
 }
 
 /// Why a change was not made.
@@ -133,15 +135,17 @@ impl StoreWriter {
         let recipients = submission.recipients.len() as u64;
         let copy = submission.sent_copy.as_ref().and_then(in_file);
         let staged = in_file(&submission.content).into_iter().chain(copy.clone()).collect();
-        let (first, copy_left_out) = match self.with_staged(staged, Change::Accept(submission)).await? {
-            Applied::Accepted(QueueId(first)) => (first, false),
-            Applied::AcceptedWithoutCopy(QueueId(first)) => (first, true),
-            other => unreachable!("an accept is answered with queue ids, not {other:?}"),
-        };
-        if copy_left_out {
+        let (first, copy_left_out, before) =
+            match self.with_staged(staged, Change::Accept(submission)).await? {
+                Applied::Accepted(QueueId(first)) => (first, false, None),
+                Applied::AcceptedWithoutCopy(QueueId(first)) => (first, true, None),
+                Applied::AcceptedBefore(answer) => (answer.first.0, answer.copy_left_out, Some(answer)),
+                other => unreachable!("an accept is answered with queue ids, not {other:?}"),
+            };
+        if copy_left_out && before.is_none() {
             self.store.discard(copy.as_slice());
         }
-        Ok(Accepted { ids: first..first + recipients, copy_left_out })
+        Ok(Accepted { ids: first..first + recipients, copy_left_out, before })
     }
 
     /// Stores a message that arrived. Returns its ids, in the order of the recipients.
@@ -196,6 +200,14 @@ impl StoreWriter {
         match self.bounded(Change::Suppress(new)).await? {
             Applied::Suppressed(id) => Ok(id),
             other => unreachable!("a suppression is answered with its id, not {other:?}"),
+        }
+    }
+
+    /// How many of the addresses were added, and how many there before. Takes no permit, as [`StoreWriter::operate`].
+    pub(crate) async fn suppress_many(&self, new: Vec<NewSuppression>) -> Result<(usize, usize), WriteError> {
+        match self.write(Change::SuppressMany(new), None).await? {
+            Applied::SuppressedMany { added, present } => Ok((added, present)),
+            other => unreachable!("many suppressions are answered with numbers, not {other:?}"),
         }
     }
 
@@ -351,10 +363,11 @@ fn in_file(content: &ContentRecord) -> Option<ContentRecord> {
 }
 
 /// Whom commits give hints to.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct WriterHints {
     pub(crate) destinations: Hints,
     pub(crate) urls: Hints,
+    pub(crate) event_log: EventLog,
 }
 
 struct WriterActor {
@@ -414,6 +427,7 @@ impl WriterActor {
                 }
                 self.hints.destinations.give(committed.touched.destinations);
                 self.hints.urls.give(committed.touched.urls);
+                self.hints.event_log.grew(committed.touched.event_logs);
             }
             Err(error) => {
                 // Once, and not for every batch of a disk that stays full.

@@ -6,7 +6,8 @@ use crate::{
     exit::{ExitNotice, Stop},
 };
 use actix::{Actor, ActorContext, Addr, Context, Handler, Message, ResponseFuture};
-use mail::{AccountId, Address, BaseAddress, SuppressionId};
+use mail::{AccountId, Address, BaseAddress, SuppressionId, Timestamp};
+use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 use store::{NewSuppression, records::SuppressionSource};
 use tokio::{sync::watch, time::timeout};
@@ -28,6 +29,39 @@ struct Remove {
     account: AccountId,
     address: BaseAddress,
 }
+
+/// Put many addresses on a list.
+#[derive(Message)]
+#[rtype(result = "Result<Imported, WriteError>")]
+struct Import {
+    account: AccountId,
+    entries: Vec<ImportEntry>,
+}
+
+/// An address for a list, from a list that was kept elsewhere.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImportEntry {
+    /// Which address.
+    pub address: Address,
+    /// Why, for people.
+    pub reason: String,
+    /// Since when; none: from now on.
+    pub created: Option<Timestamp>,
+    /// Who wanted it.
+    pub source: SuppressionSource,
+}
+
+/// What became of the addresses of an import.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imported {
+    /// New on the list.
+    pub added: usize,
+    /// There before, and left as they were.
+    pub present: usize,
+}
+
+/// Addresses in one change, so that an import never holds up accepting mail.
+const IMPORT_BATCH: usize = 500;
 
 #[derive(Clone)]
 pub(crate) struct SuppressionDeps {
@@ -68,6 +102,18 @@ impl Suppressions {
             .send(Add { account, address, reason, source })
             .await
             .map_err(|_| WriteError::Stopped)?
+    }
+
+    /// Puts addresses on an account's list; when this returns an error, some of them may be there.
+    ///
+    /// # Errors
+    /// `Refused(Full)` when room runs out.
+    pub async fn import(
+        &self,
+        account: AccountId,
+        entries: Vec<ImportEntry>,
+    ) -> Result<Imported, WriteError> {
+        self.actor().await?.send(Import { account, entries }).await.map_err(|_| WriteError::Stopped)?
     }
 
     /// Takes an address off an account's list.
@@ -123,6 +169,31 @@ impl Handler<Add> for SuppressionActor {
             let id = deps.writer.suppress(NewSuppression { account, address, now, reason, source }).await?;
             deps.metrics.suppressions_added.with_label_values(&["manual"]).inc();
             Ok(id)
+        })
+    }
+}
+
+impl Handler<Import> for SuppressionActor {
+    type Result = ResponseFuture<Result<Imported, WriteError>>;
+
+    fn handle(&mut self, Import { account, entries }: Import, _: &mut Context<Self>) -> Self::Result {
+        let deps = self.deps.clone();
+        let now = deps.clock.now();
+        Box::pin(async move {
+            let mut done = Imported::default();
+            let mut entries = entries.into_iter().map(|entry| {
+                let ImportEntry { address, reason, created, source } = entry;
+                NewSuppression { account, address, now: created.unwrap_or(now), reason, source }
+            });
+            loop {
+                let batch: Vec<_> = entries.by_ref().take(IMPORT_BATCH).collect();
+                if batch.is_empty() {
+                    return Ok(done);
+                }
+                let (added, present) = deps.writer.suppress_many(batch).await?;
+                done = Imported { added: done.added + added, present: done.present + present };
+                deps.metrics.suppressions_added.with_label_values(&["import"]).inc_by(added as u64);
+            }
         })
     }
 }

@@ -48,6 +48,8 @@ pub(crate) fn open(data: &Path) -> (Store, Writer) {
         webhook_secret: vec![0; 24],
         routes: Vec::new(),
         replaced_secret: None,
+        scram: None,
+        deduplicate_message_id: false,
         created: now(),
     };
     writer.commit([Change::PutDomain(domain), Change::PutAccount(account)].iter()).unwrap();
@@ -82,6 +84,7 @@ pub(crate) fn fill((store, mut writer): (Store, Writer), messages: usize, domain
                 destination,
                 notify: None,
                 original_recipient: None,
+                once: None,
             }],
             message_id: format!("<{number}@localhost>"),
             subject: "load".into(),
@@ -90,6 +93,7 @@ pub(crate) fn fill((store, mut writer): (Store, Writer), messages: usize, domain
             future_release: release,
             envid: None,
             ret: None,
+            repeatable: None,
             extra: Default::default(),
             eight_bit: false,
             smtputf8: false,

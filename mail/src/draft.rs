@@ -1,6 +1,6 @@
 //! A message to compose, in which everything is parsed.
 
-use crate::{Address, ContentType, Domain, Octets, Timestamp};
+use crate::{Address, ContentType, Domain, Octets, Timestamp, from_id};
 use std::fmt;
 
 /// A message to compose. Its parts are of types that cannot carry a line break into a header.
@@ -312,13 +312,13 @@ impl MessageId {
         Ok(MessageId(text.into()))
     }
 
-    /// A new one from random octets, at the sender's domain.
-    pub fn new(random: [u8; 16], domain: &Domain) -> MessageId {
-        const RIGHT_MAX: usize = MAX_MESSAGE_ID - 35;
+    /// A new one at the sender's domain. It begins with the time, as a [`crate::FromId`] does and for the same reason.
+    pub fn new(now: Timestamp, random: [u8; 12], domain: &Domain) -> MessageId {
+        const RIGHT_MAX: usize = MAX_MESSAGE_ID - 29;
         // The identifier needs no domain that resolves; its end is as good as the whole.
         let domain = domain.as_ascii();
         let right = domain[domain.len().saturating_sub(RIGHT_MAX)..].trim_start_matches(['.', '-']);
-        MessageId(format!("<{:032x}@{right}>", u128::from_be_bytes(random)).into())
+        MessageId(format!("<{}@{right}>", from_id::fresh(now, random)).into())
     }
 
     /// With angle brackets.
@@ -465,11 +465,15 @@ mod tests {
     fn a_new_message_id_parses_even_at_the_longest_domain() {
         let long = [&"a".repeat(63), &"b".repeat(63), &"c".repeat(63), &*"d".repeat(61)].join(".");
         for domain in ["example.org", "[IPv6:2001:db8::1]", &long] {
-            let id = MessageId::new([0xab; 16], &Domain::parse(domain).unwrap());
+            let id = MessageId::new(Timestamp::MAX, [0xab; 12], &Domain::parse(domain).unwrap());
             assert_eq!(MessageId::parse(id.as_str()), Ok(id));
         }
-        let id = MessageId::new([1; 16], &Domain::parse("Bücher.example").unwrap());
-        assert_eq!(id.as_str(), "<01010101010101010101010101010101@xn--bcher-kva.example>");
+        let id = MessageId::new(
+            Timestamp::from_millis(31_000),
+            [0xff; 12],
+            &Domain::parse("Bücher.example").unwrap(),
+        );
+        assert_eq!(id.as_str(), "<00000v1vvvvvvvvvvvvvvvvvvv@xn--bcher-kva.example>");
     }
 
     #[test]

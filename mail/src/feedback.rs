@@ -2,6 +2,9 @@
 //! programs that have a format of their own, and complaints (RFC 5965).
 
 mod address;
+mod answer;
+mod blocks;
+mod exim;
 mod qmail;
 mod status;
 
@@ -13,6 +16,7 @@ use crate::{
         entity::{Entity, cut},
     },
 };
+use answer::Answer;
 use serde::{Deserialize, Serialize};
 
 /// What a message says about one that was sent.
@@ -37,12 +41,22 @@ impl Feedback {
 /// What became of a message on its way to some of its recipients.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StatusNotification {
-    /// The sender's name for the envelope (RFC 3461, 4.4), decoded; at most 100 octets.
+    /// The sender's name for the envelope (RFC 3461, 4.4), as it stands there; at most 100 octets.
     pub envelope_id: Option<String>,
     /// A block each, as far as understood; at most 1,000.
     pub recipients: Vec<RecipientStatus>,
     /// The message.
     pub original: OriginalMessage,
+}
+
+impl StatusNotification {
+    /// What the sender may have named the envelope. Reports should have that name decoded, and some have it as it came
+    /// in MAIL (RFC 3461, 4.4).
+    pub fn envelope_ids(&self) -> impl Iterator<Item = String> {
+        let told = self.envelope_id.clone();
+        let decoded = told.as_deref().map(status::unxtext).filter(|decoded| Some(decoded) != told.as_ref());
+        told.into_iter().chain(decoded)
+    }
 }
 
 /// What became of a message on its way to one recipient.
@@ -52,9 +66,8 @@ pub struct RecipientStatus {
     pub names: Vec<Address>,
     /// What became of it.
     pub action: StatusAction,
-    /// The reply code that decided it, 200 to 599; made from the status (`5.1.1` is 500) where no reply is told, and 0
-    /// where neither is.
-    pub code: u16,
+    /// The reply code that decided it.
+    pub code: ReportedCode,
     /// The enhanced code of that reply, or the status.
     pub enhanced: Option<EnhancedCode>,
     /// The text of that reply, on one line; at most 1,000 octets.
@@ -63,18 +76,53 @@ pub struct RecipientStatus {
     pub verdict: Verdict,
 }
 
+/// The reply code that a report tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReportedCode {
+    /// That of the reply that it quotes; 200 to 599.
+    Quoted(u16),
+    /// It quotes none, and the class of the status stands for it: 250, 400 or 500.
+    FromStatus(u16),
+    /// It tells neither.
+    Untold,
+}
+
+impl ReportedCode {
+    /// The code; 0 when there is none.
+    pub const fn number(self) -> u16 {
+        match self {
+            ReportedCode::Quoted(code) | ReportedCode::FromStatus(code) => code,
+            ReportedCode::Untold => 0,
+        }
+    }
+}
+
 impl RecipientStatus {
-    /// Judges what is told. Without a `code`, the first digit of the enhanced one stands for it.
+    /// Judges what is told: the reply like one of a session, or else the status.
     fn judged(
         names: Vec<Address>,
         action: StatusAction,
-        code: Option<u16>,
-        enhanced: Option<EnhancedCode>,
-        text: String,
+        answer: Option<Answer>,
+        status: Option<EnhancedCode>,
+        otherwise: String,
     ) -> RecipientStatus {
-        let code = code.or(enhanced.map(|enhanced| u16::from(enhanced.class()) * 100)).unwrap_or(0);
-        let text = cut(text, TEXT_MAX);
-        let verdict = Verdict::of(code, enhanced, &text);
+        let Some(answer) = answer else {
+            let code = status.map_or(ReportedCode::Untold, |status| {
+                ReportedCode::FromStatus(if status.class() == 2 {
+                    250
+                } else {
+                    u16::from(status.class()) * 100
+                })
+            });
+            let text = cut(otherwise, TEXT_MAX);
+            let verdict = Verdict::of(code.number(), status, &text);
+            return RecipientStatus { names, action, code, enhanced: status, text, verdict };
+        };
+        let text = cut(answer.text, TEXT_MAX);
+        // Programs put 5.0.0 where the reply has no enhanced code; the rules know better what such a reply means.
+        let telling = status.filter(|status| (status.subject(), status.detail()) != (0, 0));
+        let verdict = Verdict::of(answer.code, answer.enhanced.or(telling), &text);
+        let (code, enhanced) = (ReportedCode::Quoted(answer.code), answer.enhanced.or(status));
         RecipientStatus { names, action, code, enhanced, text, verdict }
     }
 }
@@ -97,7 +145,7 @@ pub enum StatusAction {
 /// A recipient's complaint of type `abuse` (RFC 5965, 3.1).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Complaint {
-    /// Whom the message was sent to, as far as told: `Original-Rcpt-To`; at most 100.
+    /// Whom the message was sent to, as far as told: `Original-Rcpt-To`, `Removal-Recipient`; at most 100.
     pub recipients: Vec<Address>,
     /// The message.
     pub original: OriginalMessage,
@@ -130,15 +178,21 @@ const MESSAGE_ID_MAX: usize = 998;
 /// What a message says about one that was sent; `None` when it says nothing of the kind. Its work is in proportion to
 /// the size of the message.
 pub fn read(raw: &[u8]) -> Option<Feedback> {
-    let root = Entity::parse(raw, "text/plain");
+    of_entity(&read::entity(raw))
+}
+
+/// The same of a message whose parts are known.
+pub(crate) fn of_entity(root: &Entity<'_>) -> Option<Feedback> {
     if root.content_type == "text/plain" {
-        return qmail::read(root.body).map(Feedback::Status);
+        let failed = exim::failed_recipients(root.header);
+        let body = root.decoded_start(PART_MAX);
+        let read = if failed.is_empty() { qmail::read(&body) } else { exim::read(failed, &body) };
+        return read.map(Feedback::Status);
     }
     if root.content_type != "multipart/report" {
         return None;
     }
-    let parts: Vec<_> =
-        root.raw_parts().take(PARTS_MAX).map(|raw| Entity::parse(raw, "text/plain")).collect();
+    let parts = &root.parts[..root.parts.len().min(PARTS_MAX)];
     let of_type = |types: &[&str]| parts.iter().find(|part| types.contains(&&*part.content_type));
     let original =
         of_type(&["message/rfc822", "text/rfc822-headers", "message/global", "message/global-headers"]);
@@ -160,7 +214,8 @@ fn complaint(report: &[u8], mut original: OriginalMessage) -> Option<Complaint> 
     }
     let return_path = values("Original-Mail-From").find_map(|value| address::plain(&value));
     original.return_path = return_path.or(original.return_path);
-    let recipients = values("Original-Rcpt-To").filter_map(|value| address::plain(&value)).collect();
+    let recipients = values("Original-Rcpt-To").chain(values("Removal-Recipient"));
+    let recipients = recipients.filter_map(|value| address::plain(&value)).take(ADDRESSES_MAX).collect();
     Some(Complaint { recipients, original })
 }
 
@@ -168,28 +223,15 @@ fn complaint(report: &[u8], mut original: OriginalMessage) -> Option<Complaint> 
 fn original_message(returned: &[u8]) -> OriginalMessage {
     let (header, _) = split(returned);
     let message = read::read_header(&header[..header.len().min(PART_MAX)]);
-    let recipients = message.to.iter().chain(&message.cc).take(ADDRESSES_MAX);
+    let listed = message.to.iter().chain(&message.cc).take(ADDRESSES_MAX);
+    let listed = listed.filter_map(|to| Address::parse(&to.address).ok());
+    // Outlook's complaints say no other way whose they are.
+    let only = value(header, "X-HmXmrOriginalRecipient").and_then(|only| address::plain(&only));
     OriginalMessage {
         message_id: Some(message.message_id).filter(|id| !id.is_empty() && id.len() <= MESSAGE_ID_MAX),
         return_path: value(header, "Return-Path").and_then(|path| address::plain(&path)),
-        recipients: recipients.filter_map(|to| Address::parse(&to.address).ok()).collect(),
+        recipients: only.map_or_else(|| listed.collect(), |only| vec![only]),
     }
-}
-
-/// The blocks of fields of a report part, which empty lines divide.
-fn blocks(part: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = part;
-    std::iter::from_fn(move || {
-        while let Some(after) = rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n")) {
-            rest = after;
-        }
-        if rest.is_empty() {
-            return None;
-        }
-        let (block, after) = split(rest);
-        rest = after;
-        Some(block)
-    })
 }
 
 /// The value of the first field of that name.

@@ -34,13 +34,7 @@ impl FromId {
     /// places; they wrap every 34 years. All bits of `random`, which must come from a generator that cannot be
     /// guessed, are in the rest.
     pub fn new(now: Timestamp, random: [u8; 12]) -> FromId {
-        let random = random.iter().fold(0u128, |sum, &byte| sum << 8 | u128::from(byte));
-        let text: String = digits::<6>(u128::from(now.as_secs().cast_unsigned()))
-            .into_iter()
-            .chain(digits::<20>(random))
-            .map(char::from)
-            .collect();
-        let text: Arc<str> = text.into();
+        let text: Arc<str> = fresh(now, random).into();
         FromId { key: text.clone(), text }
     }
 
@@ -126,6 +120,13 @@ impl<'de> Deserialize<'de> for FromId {
 }
 
 /// The lowest `N` base32 digits of `number`, the highest of them first.
+/// The text of [`FromId::new`].
+pub(crate) fn fresh(now: Timestamp, random: [u8; 12]) -> String {
+    let random = random.iter().fold(0u128, |sum, &byte| sum << 8 | u128::from(byte));
+    let time = digits::<6>(u128::from(now.as_secs().cast_unsigned()));
+    time.into_iter().chain(digits::<20>(random)).map(char::from).collect()
+}
+
 fn digits<const N: usize>(number: u128) -> [u8; N] {
     std::array::from_fn(|at| ALPHABET[(number >> (5 * (N - 1 - at)) & 31) as usize])
 }

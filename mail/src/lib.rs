@@ -1,6 +1,7 @@
 //! What a message is. Pure: no clock, no I/O.
 
 mod address;
+mod authentication_results;
 mod base_address;
 mod compose;
 mod content_type;
@@ -24,6 +25,7 @@ mod time;
 mod verdict;
 
 pub use address::{Address, AddressError, Domain, Localpart, ReversePath, address_literal};
+pub use authentication_results::without_results_of;
 pub use base_address::BaseAddress;
 pub use compose::{Composed, bcc_header};
 pub use content_type::{ContentType, ContentTypeError};

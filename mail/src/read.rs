@@ -11,6 +11,7 @@ mod words;
 
 use crate::{
     Timestamp,
+    feedback::{self, Feedback},
     fields::{Field, fields, split, unfolded},
 };
 use charset::guessed;
@@ -140,8 +141,22 @@ pub struct Part<'a> {
 
 /// Reads a message. What cannot be understood is left empty.
 pub fn read(raw: &[u8]) -> ReadMessage {
+    of_entity(entity(raw))
+}
+
+/// Reads a message, and what it says about one that was sent: [`read`] and [`feedback::read`] in one go.
+pub fn read_with_feedback(raw: &[u8]) -> (ReadMessage, Option<Feedback>) {
+    let root = entity(raw);
+    let feedback = feedback::of_entity(&root);
+    (of_entity(root), feedback)
+}
+
+pub(crate) fn entity(raw: &[u8]) -> Entity<'_> {
     let mut parts_left = MAX_PARTS;
-    let root = Entity::parse(raw, "text/plain").with_parts(0, &mut parts_left);
+    Entity::parse(raw, "text/plain").with_parts(0, &mut parts_left)
+}
+
+fn of_entity(root: Entity<'_>) -> ReadMessage {
     let mut message = read_header(root.header);
     let (text, html) = (root.first_text("text/plain"), root.first_text("text/html"));
     message.text = text.map(Entity::text).unwrap_or_default();

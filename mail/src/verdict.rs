@@ -1,5 +1,8 @@
 //! What a reply or a report that ended a message means: one table.
 
+#[cfg(test)]
+mod providers;
+
 use crate::EnhancedCode;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -124,16 +127,19 @@ const RULES: &[Rule] = &[
     rule(Every,          Detail(7, 509),         ANY_TEXT,      Policy,           AsCode), // Outlook: DMARC
     rule(Every,          Detail(7, 511),         ANY_TEXT,      SenderReputation, AsCode), // Outlook: banned sender
     rule(Every,          Details(7, 606, 649),   ANY_TEXT,      SenderReputation, AsCode), // Outlook: banned host
+    rule(Every,          Detail(4, 1),           REJECTED,      Mailbox,          Passes), // Exchange Online: not in the directory
     // Texts. What names the sender's standing comes before what also explains it with spam.
     rule(Every,          Whatever,               REPUTATION,    SenderReputation, AsCode),
     rule(Every,          Whatever,               BAD_CONTENT,   Content,          AsCode),
     rule(Every,          Whatever,               BLOCK_LISTS,   SenderReputation, AsCode),
     rule(Every,          Whatever,               SPAM,          Content,          AsCode),
     rule(Every,          Whatever,               POLICY,        Policy,           AsCode),
+    rule(Every,          Whatever,               LOOP,          Network,          AsCode),
     // "Mailbox unavailable", and the text knows no other reason.
     rule(Is(550),        Missing,                ANY_TEXT,      Mailbox,          AsCode),
     rule(Every,          Whatever,               FULL,          Mailbox,          Passes),
     rule(Every,          Whatever,               TOO_BIG,       Content,          AsCode),
+    rule(Every,          Whatever,               NOBODY,        Mailbox,          Passes), // no code says so
     // Enhanced codes by subject (RFC 3463, 3).
     rule(Every,          Subject(1),             ANY_TEXT,      Mailbox,          Passes), // no proof against the mailbox
     rule(Every,          Subject(2),             ANY_TEXT,      Mailbox,          Passes), // mailbox
@@ -155,6 +161,7 @@ const RULES: &[Rule] = &[
 // Words as they begin, in lower case: `block` is found in `Blocked` and not in `unblock`.
 const ANY_TEXT: &[&str] = &[];
 const NOT_FOUND: &[&str] = &["recipientnotfound", "recipient not found"];
+const REJECTED: &[&str] = &["recipient address rejected"];
 const REPUTATION: &[&str] =
     &["reputation", "your ip", "from your network", "complaints", "spamhaus", "spamcop", "senderscore"];
 const BAD_CONTENT: &[&str] = &[
@@ -164,6 +171,9 @@ const BAD_CONTENT: &[&str] = &[
     "spam message",
     "considered spam",
     "message content",
+    "content presents",
+    "content denied",
+    "content rejected",
     "virus",
     "malware",
     "malicious",
@@ -210,8 +220,38 @@ const POLICY: &[&str] = &[
     "greylist",
     "graylist",
     "rate limit",
+    "ratelimit",
+    "frequency limit",
+    "sending limit",
+    "too many connections",
+    "too many messages",
+    "too many invalid",
+    "not authorized",
+    "not permitted",
+    "rejected by recipient",
+    "bounce attack",
 ];
+const LOOP: &[&str] = &["mail loop", "routing loop", "hop count", "too many hops"];
 const FULL: &[&str] = &["over quota", "quota exceeded", "exceeded quota", "mailbox full", "mailbox is full"];
+const NOBODY: &[&str] = &[
+    "user unknown",
+    "unknown user",
+    "no such user",
+    "user not found",
+    "user doesn't",
+    "does not exist",
+    "recipient not found",
+    "recipient unknown",
+    "unknown recipient",
+    "invalid recipient",
+    "no mailbox",
+    "no such mailbox",
+    "mailbox unavailable",
+    "mailbox not found",
+    "mailbox is disabled",
+    "account is disabled",
+    "account has been disabled",
+];
 const TOO_BIG: &[&str] = &["too big", "too large", "message size", "size limit"];
 
 struct Rule {
@@ -368,7 +408,7 @@ mod tests {
         (554, "5.7.1 <jane@example.org>: Relay access denied", Policy, Permanent),
         (550, "relay not permitted", Policy, Permanent),
         (550, "SPF check failed", Policy, Permanent),
-        (550, "5.4.1 Recipient address rejected: Access denied", Policy, Permanent),
+        (550, "5.4.1 Recipient address rejected: Access denied", Mailbox, Temporary),
         (450, "4.2.0 <jane@example.org>: Recipient address rejected: Greylisted", Policy, Temporary),
         (550, "Requested action not taken: mailbox unavailable", Mailbox, Permanent),
         (550, "No such user here", Mailbox, Permanent),
@@ -382,6 +422,7 @@ mod tests {
         (550, "5.1.0 Address rejected", Mailbox, Temporary),
         (550, "5.1.4 Recipient address ambiguous", Mailbox, Temporary),
         (550, "5.2.0 Mailbox unavailable", Mailbox, Temporary),
+        (554, "5.2.0 STOREDRV.Deliver.Exception:StoragePermanentException", Mailbox, Temporary),
         (452, "4.3.1 Insufficient system storage", Network, Temporary),
         (554, "5.3.0 Other or undefined mail system status", Network, Permanent),
         (550, "5.3.2 System not accepting network messages", Network, Permanent),
@@ -395,10 +436,11 @@ mod tests {
         (451, "4.7.1 Try again later", Policy, Temporary),
         (450, "Mailbox busy", Mailbox, Temporary),
         (550, "5.0.0 User unknown", Mailbox, Temporary),
+        (550, "5.0.0 Sorry", Mailbox, Temporary),
         (552, "Requested mail action aborted: exceeded storage allocation", Mailbox, Temporary),
         (502, "Command not implemented", Network, Permanent),
         (555, "MAIL FROM/RCPT TO parameters not recognized", Network, Permanent),
-        (554, "delivery error: dd This user doesn't have a yahoo.com account", Policy, Permanent),
+        (554, "delivery error: dd This user doesn't have a yahoo.com account", Mailbox, Temporary),
         (554, "No SMTP service here", Policy, Permanent),
         (530, "Must issue a STARTTLS command first", Policy, Permanent),
         (421, "Service not available, closing transmission channel", Network, Temporary),
@@ -410,18 +452,29 @@ mod tests {
         EnhancedCode::at_start(text).map_or((None, text), |(code, rest)| (Some(code), rest))
     }
 
+    fn known() -> impl Iterator<Item = (&'static str, u16, &'static str, Verdict)> {
+        let samples =
+            SAMPLES.iter().map(|(code, text, scope, permanence)| ("", code, text, scope, permanence));
+        let providers = providers::REPLIES.iter();
+        let providers =
+            providers.map(|(who, code, text, scope, permanence)| (*who, code, text, scope, permanence));
+        samples
+            .chain(providers)
+            .map(|(who, &code, &text, &scope, &permanence)| (who, code, text, Verdict { scope, permanence }))
+    }
+
     #[test]
     fn each_known_reply_has_its_verdict() {
-        for &(code, text, scope, permanence) in SAMPLES {
+        for (who, code, text, expected) in known() {
             let (enhanced, rest) = split(text);
-            assert_eq!(Verdict::of(code, enhanced, rest), Verdict { scope, permanence }, "{code} {text}");
+            assert_eq!(Verdict::of(code, enhanced, rest), expected, "{who} {code} {text}");
         }
     }
 
     #[test]
     fn each_rule_decides_a_known_reply() {
         let mut unused: Vec<usize> = (0..RULES.len()).collect();
-        for &(code, text, ..) in SAMPLES {
+        for (_, code, text, _) in known() {
             let (enhanced, rest) = split(text);
             let decides = RULES.iter().position(|rule| rule.fits(code, enhanced, rest.as_bytes()));
             unused.retain(|&rule| Some(rule) != decides);

@@ -101,6 +101,9 @@ pub enum CommandError {
     /// An argument is missing, superfluous or malformed; the text says what is wanted.
     #[error("Syntax: {0}")]
     Argument(&'static str),
+    /// The argument of BDAT is malformed, so that nobody knows how many octets follow: end the session.
+    #[error("Syntax: BDAT size [LAST]")]
+    Chunk,
     /// The address in MAIL is malformed.
     #[error("Bad sender address syntax")]
     Sender,
@@ -128,7 +131,7 @@ impl Command {
             b"MAIL" => mail(argument).map(Self::Mail),
             b"RCPT" => rcpt(argument).map(Self::Rcpt),
             b"DATA" => alone(argument, Self::Data, "DATA"),
-            b"BDAT" => bdat(argument).ok_or(CommandError::Argument("BDAT size [LAST]")),
+            b"BDAT" => bdat(argument).ok_or(CommandError::Chunk),
             b"RSET" => alone(argument, Self::Rset, "RSET"),
             b"NOOP" => Ok(Self::Noop),
             b"QUIT" => alone(argument, Self::Quit, "QUIT"),
@@ -174,7 +177,7 @@ impl CommandError {
         let (code, subject, detail) = match self {
             Self::Unrecognized => (500, 5, 1),
             Self::Malformed => (500, 5, 2),
-            Self::Argument(_) => (501, 5, 4),
+            Self::Argument(_) | Self::Chunk => (501, 5, 4),
             Self::Sender => (501, 1, 7),
             Self::Recipient => (501, 1, 3),
             Self::UnknownParameter(_) => (555, 5, 4),

@@ -1,14 +1,14 @@
 //! Message data on the wire: dot-stuffing out, and back in (RFC 5321 section 4.5.2).
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use memchr::{memchr_iter, memchr2, memmem};
+
+use crate::kept::Kept;
 
 /// Octets of one slice the stuffer gives out.
 const MAX_SLICE: usize = 256 * 1024;
 /// Octets beyond twice the limit that are still read, so that small limits leave room to end politely.
 const SWALLOW_MARGIN: usize = 1024 * 1024;
-/// Octets that are reserved at most because a client said its message is that large.
-const MAX_RESERVED: usize = 1024 * 1024;
 
 /// The content has a CR without LF or an LF without CR. Sent on, a server that reads either as a line end could
 /// be made to see the end of the data, and a message that the sender made up behind it (SMTP smuggling).
@@ -96,10 +96,8 @@ impl Iterator for DotStuffer {
 /// can be taken for commands, but not kept; see [`DataProgress::Abandon`] for the bound.
 #[derive(Debug)]
 pub struct DataReceiver {
-    content: BytesMut,
+    content: Result<Kept, DataProblem>,
     state: Seen,
-    problem: Option<DataProblem>,
-    max: usize,
     /// Octets that may still be read, kept or not.
     allowance: usize,
 }
@@ -141,11 +139,9 @@ impl DataReceiver {
     /// declared, a hint.
     pub fn new(max: usize, expected: usize) -> Self {
         Self {
-            content: BytesMut::with_capacity(expected.min(max).min(MAX_RESERVED)),
+            content: Ok(Kept::new(max, expected)),
             state: Seen::LineStart,
-            problem: None,
-            max,
-            allowance: max.saturating_mul(2).saturating_add(SWALLOW_MARGIN),
+            allowance: swallow_allowance(max),
         }
     }
 
@@ -162,15 +158,12 @@ impl DataReceiver {
 
     /// The content, or why there is none.
     pub fn finish(self) -> Result<Bytes, DataProblem> {
-        match self.problem {
-            None => Ok(self.content.freeze()),
-            Some(problem) => Err(problem),
-        }
+        self.content.map(Kept::into_bytes)
     }
 
     /// Octets kept at the moment.
     pub fn kept(&self) -> usize {
-        self.content.len()
+        self.content.as_ref().map_or(0, Kept::len)
     }
 
     /// The position behind the end of the data, if it lies in `input`.
@@ -226,19 +219,24 @@ impl DataReceiver {
     }
 
     fn keep(&mut self, octets: &[u8]) {
-        if self.problem.is_some() {
-            return;
+        if let Ok(content) = &mut self.content
+            && let Err(problem) = content.push(octets)
+        {
+            self.refuse(problem);
         }
-        if self.content.len() + octets.len() > self.max {
-            return self.refuse(DataProblem::TooLarge);
-        }
-        self.content.extend_from_slice(octets);
     }
 
+    /// The first problem counts.
     fn refuse(&mut self, problem: DataProblem) {
-        self.problem.get_or_insert(problem);
-        self.content = BytesMut::new();
+        if self.content.is_ok() {
+            self.content = Err(problem);
+        }
     }
+}
+
+/// Octets of one message that are read, kept or not, when at most `max` are accepted.
+pub(crate) fn swallow_allowance(max: usize) -> usize {
+    max.saturating_mul(2).saturating_add(SWALLOW_MARGIN)
 }
 
 #[cfg(test)]

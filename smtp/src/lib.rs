@@ -4,10 +4,12 @@
 //! tasks; a thin driver moves the bytes and keeps the timers whose lengths the sessions name. Addresses are
 //! strings here, spelled as on the wire; what they mean is decided elsewhere.
 
+mod chunks;
 mod client;
 mod command;
 mod data;
 mod extensions;
+mod kept;
 mod lines;
 mod params;
 mod path;

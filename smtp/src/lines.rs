@@ -80,8 +80,13 @@ impl LineReader {
 
     /// Takes everything that was pushed and not given out as a line, for data that follows a command.
     pub fn take_rest(&mut self) -> Bytes {
+        self.take(usize::MAX)
+    }
+
+    /// The same, but not more than `max` octets.
+    pub fn take(&mut self, max: usize) -> Bytes {
         self.scanned = 0;
-        self.buffer.split().freeze()
+        self.buffer.split_to(self.buffer.len().min(max)).freeze()
     }
 
     fn no_end_yet(&mut self) -> Option<Result<Bytes, LineError>> {

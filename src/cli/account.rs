@@ -166,6 +166,8 @@ impl NewAccount {
             created: now,
             routes: Vec::new(),
             replaced_secret: None,
+            scram: None,
+            deduplicate_message_id: false,
         }
     }
 }

@@ -20,6 +20,7 @@ mod queue;
 mod quickstart;
 mod selection;
 mod serve;
+mod suppress;
 mod table;
 mod target;
 mod text;
@@ -69,6 +70,9 @@ enum Command {
     /// Messages that wait to be sent, their history, and the rules that hold them
     #[command(subcommand)]
     Queue(Box<queue::QueueCommand>),
+    /// Addresses to which an account sends nothing
+    #[command(subcommand)]
+    Suppress(suppress::SuppressCommand),
     /// Webhook calls that are to be made, their history, and calls to try a webhook
     #[command(subcommand)]
     Hooks(Box<hooks::HooksCommand>),
@@ -93,6 +97,7 @@ pub fn run() -> ExitCode {
             Command::Account(command) => command.run().await,
             Command::Domain(command) => command.run().await,
             Command::Queue(command) => command.run().await,
+            Command::Suppress(command) => command.run().await,
             Command::Hooks(command) => command.run().await,
         }
     });

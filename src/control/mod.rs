@@ -11,6 +11,7 @@ mod selection;
 mod server;
 mod slices;
 mod socket;
+pub mod suppressions;
 
 pub use directory::Done;
 pub use error::{ControlError, Problem};
@@ -34,6 +35,7 @@ const BODY_MAX: usize = 64 << 20;
 fn routes(config: &mut ServiceConfig) {
     config
         .configure(queue::routes)
+        .configure(suppressions::routes)
         .configure(hooks::routes)
         .route("/server", web::get().to(server::show))
         .route("/directory", web::get().to(directory::show))

@@ -201,6 +201,9 @@ impl Planner<'_> {
                 String::new()
             }
         };
+        // Of another password, the keys are of no use.
+        let same = present.filter(|present| present.password_hash == password_hash);
+        let scram = same.and_then(|present| present.scram.clone());
         let (webhook_secret, replaced_secret) = match present {
             Some(present) => (present.webhook_secret.clone(), present.replaced_secret.clone()),
             None => {
@@ -230,6 +233,8 @@ impl Planner<'_> {
             created: present.map_or(self.context.now, |present| present.created),
             routes: entry.routes.clone(),
             replaced_secret,
+            scram,
+            deduplicate_message_id: present.is_some_and(|present| present.deduplicate_message_id),
         };
         if let Some(secret) = &entry.webhook_secret
             && *secret != record.webhook_secret
@@ -411,6 +416,9 @@ fn account_differences(one: &AccountRecord, other: &AccountRecord) -> Vec<&'stat
         routes,
         // Follows from `webhook_secret`.
         replaced_secret: _,
+        // Follows from the password.
+        scram: _,
+        deduplicate_message_id,
     } = one;
     named([
         ("full_name", *full_name != other.full_name),
@@ -434,6 +442,7 @@ fn account_differences(one: &AccountRecord, other: &AccountRecord) -> Vec<&'stat
         ("incoming_webhook", *incoming_webhook != other.incoming_webhook),
         ("webhook_secret", *webhook_secret != other.webhook_secret),
         ("routes", *routes != other.routes),
+        ("deduplicate_message_id", *deduplicate_message_id != other.deduplicate_message_id),
     ])
 }
 

@@ -227,6 +227,7 @@ mod tests {
         for (path, named, of_other, unnamed) in [
             ("/webapi/v0/Send", 200, 403, 500),
             ("/webapi/v0/Nothing", 404, 403, 500),
+            ("/api/v1/events", 401, 403, 500),
             ("/metrics", 200, 403, 500),
             ("/", 404, 403, 500),
             ("/healthz", 200, 200, 200),

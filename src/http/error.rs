@@ -176,7 +176,9 @@ impl From<Refusal> for ApiError {
             Refusal::NotFound | Refusal::Exists => Code::Error,
             Refusal::MessageLimit(_) => Code::MessageLimitReached,
             Refusal::RecipientLimit(_) => Code::RecipientLimitReached,
-            Refusal::NoMailbox | Refusal::SameMailbox | Refusal::TooManyFlags => Code::User,
+            Refusal::NoMailbox | Refusal::SameMailbox | Refusal::TooManyFlags | Refusal::OtherRequest => {
+                Code::User
+            }
         };
         ApiError::new(code, refusal.to_string())
     }

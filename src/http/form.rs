@@ -72,6 +72,21 @@ impl Form {
         if json.len() <= PARSE_INLINE_MAX { parse(&json) } else { web::block(move || parse(&json)).await? }
     }
 
+    /// A digest of the request object, and of what is told about its files: their octets would have to be read once
+    /// more for it.
+    pub(super) async fn fingerprint(&self) -> Result<[u8; 32], ApiError> {
+        let json = self.request.clone();
+        let mut digest = match json.len() {
+            ..=PARSE_INLINE_MAX => digest_of(&json),
+            _ => web::block(move || digest_of(&json)).await?,
+        };
+        for FormFile { kind, name, content_type, content_id, data } in &self.files {
+            let file = format!("{kind:?}\0{name}\0{content_type}\0{content_id}\0{}", data.size());
+            digest = digest_of(&[&digest, file.as_bytes()].concat());
+        }
+        Ok(digest)
+    }
+
     /// Lets go of the request object, once it is parsed.
     pub(super) fn forget_request(&mut self) {
         self.request = Bytes::new();
@@ -81,6 +96,13 @@ impl Form {
     pub(super) fn give_memory_back(&mut self) {
         self.memory = None;
     }
+}
+
+/// SHA-256.
+pub(super) fn digest_of(octets: &[u8]) -> [u8; 32] {
+    let mut digest = [0; 32];
+    digest.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, octets).as_ref());
+    digest
 }
 
 fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, ApiError> {

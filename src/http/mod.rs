@@ -5,11 +5,14 @@ mod auth;
 mod body;
 mod client;
 mod error;
+mod events;
 mod file_body;
 mod form;
 mod health;
+mod login;
 mod memory;
 mod metrics;
+mod origin;
 mod spool;
 #[cfg(test)]
 mod testing;
@@ -142,7 +145,10 @@ fn routes(
 fn add_services(config: &mut ServiceConfig, services: BTreeSet<Service>) {
     for service in services {
         match service {
-            Service::Webapi => webapi::routes(config),
+            Service::Webapi => {
+                webapi::routes(config);
+                events::routes(config);
+            }
             Service::Metrics => {
                 config.route("/metrics", web::get().to(metrics::page));
             }
@@ -168,6 +174,8 @@ mod tests {
         let server = TestServer::start().await;
         assert_eq!(server.get("/metrics", &[Service::Webapi]).await.status, 404);
         assert_eq!(server.get("/webapi/v0/Send", &[Service::Metrics]).await.status, 404);
+        assert_eq!(server.get("/api/v1/events", &[Service::Metrics]).await.status, 404);
+        assert_eq!(server.get("/api/v1/events", &[Service::Webapi]).await.status, 401);
         let metrics = server.get("/metrics", &[Service::Metrics]).await;
         assert_eq!(metrics.status, 200);
         for name in [

@@ -2,6 +2,7 @@
 
 use super::{
     Phase,
+    deadlines::Deadlines,
     incoming::{Answer, Client, Incoming},
     transfers::Transfer,
 };
@@ -19,9 +20,6 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 const READ: usize = 16 * 1024;
 /// How long a client may take to read an answer.
 const WRITE_TIME: Duration = Duration::from_secs(60);
-/// How long a client may send without getting an answer, however steadily: a message of the largest size at a poor
-/// rate.
-const TRANSFER_TIME: Duration = Duration::from_secs(2 * 60 * 60);
 /// How long to wait for a client to close after our last word. Closed before it has read that, with bytes of its own
 /// on the way, it would see an error instead.
 const LINGER_TIME: Duration = Duration::from_millis(500);
@@ -36,11 +34,12 @@ pub(super) async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
     session: ServerSession,
     incoming: Incoming,
     transfer: Transfer,
+    deadlines: Deadlines,
     phase: watch::Receiver<Phase>,
     tls: Option<TlsAcceptor>,
 ) {
     let buffer = vec![0; READ].into_boxed_slice();
-    let mut conversation = Conversation { session, incoming, transfer, phase, buffer };
+    let mut conversation = Conversation { session, incoming, transfer, deadlines, phase, buffer };
     match (conversation.talk(&mut stream).await, tls) {
         (End::Said, _) => close(stream, conversation.buffer).await,
         (End::StartTls, Some(tls)) => {
@@ -67,14 +66,14 @@ struct Conversation {
     session: ServerSession,
     incoming: Incoming,
     transfer: Transfer,
+    deadlines: Deadlines,
     phase: watch::Receiver<Phase>,
     buffer: Box<[u8]>,
 }
 
 impl Conversation {
     async fn talk<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) -> End {
-        let Conversation { session, incoming, transfer, phase, buffer } = self;
-        let mut answered = Instant::now();
+        let Conversation { session, incoming, transfer, deadlines, phase, buffer } = self;
         loop {
             end_if_asked(session, phase);
             match session.step() {
@@ -82,23 +81,22 @@ impl Conversation {
                     if !write(stream, &bytes).await {
                         return End::Lost;
                     }
-                    transfer.release();
-                    answered = Instant::now();
+                }
+                ServerStep::Read { .. } | ServerStep::Message(_) if !transfer.hold(session.held()) => {
+                    refuse(stream).await;
+                    return End::Said;
                 }
                 ServerStep::Read { timeout } => {
-                    let until = (Instant::now() + timeout).min(answered + TRANSFER_TIME);
+                    let until = deadlines.next(session.envelope().is_some(), timeout);
                     match read(stream, buffer, phase, until).await {
-                        Heard::Bytes(count) if transfer.grow(count) => session.received(&buffer[..count]),
-                        Heard::Bytes(_) => {
-                            refuse(stream).await;
-                            return End::Said;
-                        }
+                        Heard::Bytes(count) => session.received(&buffer[..count]),
                         Heard::End => session.peer_closed(),
                         Heard::Nothing => session.timed_out(),
                         Heard::Phase => {}
                         Heard::Dropped => session.shutdown(),
                     }
                 }
+                ServerStep::Mail(_) if !deadlines.begin_message() => session.timed_out(),
                 ServerStep::Mail(mail) => answer(session, incoming.mail(&mail)),
                 ServerStep::Rcpt(rcpt) => answer(session, incoming.rcpt(&rcpt)),
                 ServerStep::Message(message) => {
@@ -107,7 +105,7 @@ impl Conversation {
                     answer(session, said);
                 }
                 ServerStep::Silent { timeout } => {
-                    transfer.release();
+                    transfer.hold(0);
                     ignore(stream, buffer, phase, timeout).await;
                     session.peer_closed();
                 }
@@ -181,6 +179,10 @@ async fn read<S: AsyncRead + Unpin>(
     phase: &mut watch::Receiver<Phase>,
     until: Instant,
 ) -> Heard {
+    if until <= Instant::now() {
+        // Whoever always has something to say would never be late.
+        return Heard::Nothing;
+    }
     tokio::select! {
         read = timeout_at(until, stream.read(buffer)) => match read {
             Ok(Ok(0) | Err(_)) => Heard::End,

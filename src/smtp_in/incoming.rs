@@ -1,8 +1,9 @@
 //! What is accepted of incoming mail, and what happens to it.
 
 use super::{
+    authentication::{self, Authenticator, Bringer, Demand, Received, Results},
     metrics::Metrics,
-    prepare::{Prepared, Unready, prepare},
+    prepare::{Prepared, Unready, has_looped, prepare},
     simulated::{self, Simulated},
     trace::Trace,
 };
@@ -11,7 +12,7 @@ use actors::WriteError;
 use bytes::Bytes;
 use mail::{AccountId, Address, FromId, Localpart, ReversePath, feedback::Feedback};
 use smtp::{MailCommand, Peer, RcptCommand, Reply};
-use std::{fmt::Write as _, net::IpAddr, sync::Arc};
+use std::{fmt::Write as _, net::IpAddr, rc::Rc, sync::Arc};
 use store::{Arrival, ArrivalRecipient, Directory, DirectoryAccount, Refusal, StoreError};
 
 /// A larger message is read on a thread that may block.
@@ -29,6 +30,7 @@ pub(super) enum Answer {
 pub(super) struct Incoming {
     app: Arc<App>,
     metrics: Metrics,
+    authenticator: Rc<Authenticator>,
     remote: IpAddr,
     /// The envelope with everything parsed, in step with that of the session.
     envelope: Option<Envelope>,
@@ -51,8 +53,13 @@ pub(super) struct Client<'a> {
 }
 
 impl Incoming {
-    pub(super) fn new(app: Arc<App>, metrics: Metrics, remote: IpAddr) -> Incoming {
-        Incoming { app, metrics, remote, envelope: None }
+    pub(super) fn new(
+        app: Arc<App>,
+        metrics: Metrics,
+        authenticator: Rc<Authenticator>,
+        remote: IpAddr,
+    ) -> Incoming {
+        Incoming { app, metrics, authenticator, remote, envelope: None }
     }
 
     /// Knows no more of what was said before (RFC 3207 section 4.2).
@@ -102,7 +109,7 @@ impl Incoming {
         let from_id = separator.and_then(|separator| FromId::parse(rcpt_to.split_at_separator(separator).1?));
         let account = account.and_then(|account| match &from_id {
             // A report finds its message even where no mailbox has room for it.
-            Some(from_id) if was_sent(&self.app, account.id, from_id) => Ok(account.id),
+            Some(from_id) if was_sent(&self.app, account.id, from_id)? => Ok(account.id),
             _ => with_room(&self.app, account),
         });
         let account = match account {
@@ -148,6 +155,8 @@ impl Incoming {
             // Before a file is written that nothing would refer to.
             return Err(no_room());
         }
+        let received = self.receive(content).await?;
+        let results = self.authenticate(&envelope, &client, &received).await?;
         let now = handles.clock.now();
         let trace = Trace {
             mail_from: &envelope.mail_from,
@@ -162,7 +171,9 @@ impl Incoming {
             hostname: &self.app.hostname,
             id: &id.text,
             now,
+            results: &authentication::field(&self.app.hostname, results.as_ref()),
         };
+        let content = received.into_content();
         let prepared = self.prepare(id.name, trace.fields(), content, envelope.mail_from.is_null()).await?;
         let arrival = Arrival {
             now,
@@ -170,10 +181,12 @@ impl Incoming {
             size: prepared.size,
             recipients: envelope.recipients,
             mail_from: envelope.mail_from,
-            mail_from_validated: false,
+            mail_from_validated: results.as_ref().is_some_and(Results::mail_from_is_validated),
+            msg_from_validated: results
+                .as_ref()
+                .is_some_and(|results| results.validates(prepared.msg_from.as_ref())),
             msg_from: prepared.msg_from,
-            msg_from_validated: false,
-            dkim_verified_domains: Vec::new(),
+            dkim_verified_domains: results.as_ref().map(Results::verified_domains).unwrap_or_default(),
             remote_ip: Some(self.remote),
             dsn: prepared.dsn,
             automated: prepared.automated,
@@ -184,6 +197,50 @@ impl Incoming {
         let arrived = handles.writer.arrive(arrival).await.map_err(|error| not_written(&error))?;
         self.metrics.count_arrived(&arrived, is_report, &self.app.metrics);
         Ok(())
+    }
+
+    /// Reads a message that does not run in a circle.
+    async fn receive(&self, content: Bytes) -> Result<Received, Answer> {
+        let (hostname, verifying) = (self.app.hostname.clone(), self.authenticator.asks());
+        let large = content.len() > READ_AT_ONCE_MAX;
+        let work = move || match has_looped(&content) {
+            true => Err(Unready::Loop),
+            false => Ok(Received::read(content, &hostname, verifying)),
+        };
+        work_on(large, work).await?.map_err(not_ready)
+    }
+
+    /// What there is to say about who the message is from, unless its author's domain wants it refused for that.
+    async fn authenticate(
+        &self,
+        envelope: &Envelope,
+        client: &Client<'_>,
+        received: &Received,
+    ) -> Result<Option<Results>, Answer> {
+        let bringer = Bringer {
+            remote: self.remote,
+            name: client.peer.map_or("", |peer| &peer.name),
+            mail_from: &envelope.mail_from,
+            hostname: &self.app.hostname,
+        };
+        let Some(results) = self.authenticator.verify(bringer, received).await else { return Ok(None) };
+        self.metrics.count_results(&results);
+        let refusal = match results.demand() {
+            Demand::Accept => return Ok(Some(results)),
+            Demand::Refuse => refused_by_policy(),
+            Demand::Later => try_policy_later(),
+            Demand::RefuseAuthors => {
+                say(554, 6, 0, "The message has more than one From field, send it with one")
+            }
+        };
+        for recipient in &envelope.recipients {
+            let Some(from_id) = &recipient.from_id else { return Err(refusal) };
+            if !was_sent(&self.app, recipient.account, from_id)? {
+                return Err(refusal);
+            }
+        }
+        // What comes back about a message that was sent is told, even where a relay on its way broke its signature.
+        Ok(Some(results))
     }
 
     /// The FromID in the return path that a report names, and whose it is.
@@ -204,23 +261,33 @@ impl Incoming {
     ) -> Result<Prepared, Answer> {
         let store = self.app.handles.store.clone();
         let size = trace.len() + content.len();
-        let prepared = if size > READ_AT_ONCE_MAX || store.is_large(size) {
-            let work = move || prepare(&store, name, &trace, content, null_path);
-            tokio::task::spawn_blocking(work).await.map_err(|error| {
-                tracing::error!(%error, "a message could not be read");
-                failed()
-            })?
-        } else {
-            prepare(&store, name, &trace, content, null_path)
-        };
-        prepared.map_err(|unready| match unready {
-            Unready::Loop => say(554, 4, 6, "Too many Received fields: the message runs in a circle"),
-            Unready::Store(StoreError::Full) => no_room(),
-            Unready::Store(error) => {
-                tracing::error!(%error, "a message could not be stored");
-                failed()
-            }
-        })
+        let large = size > READ_AT_ONCE_MAX || store.is_large(size);
+        work_on(large, move || prepare(&store, name, &trace, content, null_path)).await?.map_err(not_ready)
+    }
+}
+
+/// Does the work here, or on a thread that may block when the message is large.
+async fn work_on<T: Send + 'static>(
+    large: bool,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Answer> {
+    if !large {
+        return Ok(work());
+    }
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        tracing::error!(%error, "a message could not be read");
+        failed()
+    })
+}
+
+fn not_ready(unready: Unready) -> Answer {
+    match unready {
+        Unready::Loop => say(554, 4, 6, "Too many Received fields: the message runs in a circle"),
+        Unready::Store(StoreError::Full) => no_room(),
+        Unready::Store(error) => {
+            tracing::error!(%error, "a message could not be stored");
+            failed()
+        }
     }
 }
 
@@ -291,8 +358,14 @@ fn rider(directory: &Directory) -> Result<&DirectoryAccount, Answer> {
 }
 
 /// Whether a message with that FromID is in the queue or in history.
-fn was_sent(app: &App, account: AccountId, from_id: &FromId) -> bool {
-    app.handles.store.read(|view| view.by_from_id(account, from_id)).is_ok_and(|found| found.is_some())
+fn was_sent(app: &App, account: AccountId, from_id: &FromId) -> Result<bool, Answer> {
+    match app.handles.store.read(|view| view.by_from_id(account, from_id)) {
+        Ok(found) => Ok(found.is_some()),
+        Err(error) => {
+            tracing::error!(%error, "a FromID could not be looked up");
+            Err(failed())
+        }
+    }
 }
 
 /// The account, unless its mailboxes are full.
@@ -328,6 +401,26 @@ fn no_room() -> Answer {
 /// Temporary, since its owner can make room (RFC 3463, 3.3: X.2.2).
 fn mailbox_full() -> Answer {
     say(452, 2, 2, "Mailbox full, try again later")
+}
+
+fn refused_by_policy() -> Answer {
+    say(
+        550,
+        7,
+        1,
+        "The domain in From wants this refused (DMARC): neither SPF nor DKIM shows that it is from there. Send it \
+         through a server that the domain allows, or sign it with a DKIM key of the domain",
+    )
+}
+
+fn try_policy_later() -> Answer {
+    say(
+        451,
+        7,
+        0,
+        "SPF or DKIM could not be looked up, and the domain in From wants what neither passes refused (DMARC). Try \
+         again later, and see that the name servers of your domains answer",
+    )
 }
 
 fn failed() -> Answer {

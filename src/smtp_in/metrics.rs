@@ -1,5 +1,6 @@
 //! What is counted of incoming SMTP.
 
+use super::authentication::Results;
 use prometheus::{IntCounterVec, Opts, Registry};
 use store::{Arrived, records::ReturnKind};
 
@@ -9,12 +10,13 @@ pub(super) struct Metrics {
     pub(super) sessions: IntCounterVec,
     pub(super) messages: IntCounterVec,
     returns: IntCounterVec,
+    authentication: IntCounterVec,
 }
 
 impl Metrics {
     pub(super) fn register(registry: &Registry) -> prometheus::Result<Metrics> {
-        let counters = |name: &str, help: &str, label: &str| {
-            let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
             registry.register(Box::new(counters.clone()))?;
             prometheus::Result::Ok(counters)
         };
@@ -22,20 +24,33 @@ impl Metrics {
             sessions: counters(
                 "postrider_smtp_sessions_total",
                 "SMTP connections that clients opened, by role of the listener.",
-                "role",
+                &["role"],
             )?,
             messages: counters(
                 "postrider_smtp_messages_received_total",
                 "Messages received to their end over SMTP, by what became of them: stored, refused or deferred.",
-                "result",
+                &["result"],
             )?,
             returns: counters(
                 "postrider_returns_total",
                 "What came back about sent messages, by what it was: dsn, complaint or unrecognized for a message that \
                  is known, unmatched for reports about others.",
-                "kind",
+                &["kind"],
+            )?,
+            authentication: counters(
+                "postrider_authentication_results_total",
+                "What was found out about who messages are from, by method (spf, dkim, dmarc, arc) and result, as in \
+                 Authentication-Results.",
+                &["method", "result"],
             )?,
         })
+    }
+
+    /// Counts the results for a message, of DKIM those of each signature.
+    pub(super) fn count_results(&self, results: &Results) {
+        for (method, result) in results.verdicts() {
+            self.authentication.with_label_values(&[method, result]).inc();
+        }
     }
 
     /// Counts what became of a message, which is a report or is not, for each of its recipients.

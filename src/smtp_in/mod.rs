@@ -1,6 +1,8 @@
 //! SMTP for incoming mail: the listeners, and the sessions on them.
 
 mod admission;
+mod authentication;
+mod deadlines;
 mod driver;
 mod incoming;
 mod metrics;
@@ -13,7 +15,9 @@ mod transfers;
 
 use crate::app::{App, Mode};
 use admission::Admission;
+use authentication::Authenticator;
 use bytes::BytesMut;
+use deadlines::Deadlines;
 use incoming::Incoming;
 use metrics::Metrics;
 use rustls::ServerConfig;
@@ -36,8 +40,8 @@ use transfers::Transfers;
 /// Commands that bring no message further, after which a session is ended. Twice the recipients that a message may
 /// have are allowed on top, since each may be refused.
 const IDLE_COMMANDS: u32 = 100;
-/// Bytes of messages that may be in the middle of their transfer, all sessions together; three of the largest message
-/// where that is more.
+/// Bytes of messages that may be held in the middle of their transfer, all sessions together; three of the largest
+/// message where that is more.
 const TRANSFERS_MAX: usize = 512 * 1024 * 1024;
 /// Wait after an error of accept: most often there are no file descriptors left, which takes a moment to change.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -55,7 +59,8 @@ pub fn serve(app: Arc<App>, listener: net::TcpListener) -> io::Result<SmtpServer
 /// Answers SMTP on several listeners that share their limits, with STARTTLS where `tls` is given. Once for an [`App`].
 ///
 /// # Errors
-/// When a listener is of no use to the runtime, or the app's registry has the counters already.
+/// When a listener is of no use to the runtime, the app's registry has the counters already, or no name servers are
+/// known.
 pub fn serve_all(
     app: Arc<App>,
     listeners: Vec<net::TcpListener>,
@@ -109,6 +114,7 @@ impl SmtpServer {
 struct Shared {
     app: Arc<App>,
     metrics: Metrics,
+    authenticator: Rc<Authenticator>,
     options: ServerOptions,
     admission: Rc<Admission>,
     transfers: Rc<Transfers>,
@@ -126,9 +132,11 @@ impl Shared {
         let message_size_max = usize::try_from(limits.message_size_max).unwrap_or(usize::MAX);
         Ok(Shared {
             metrics: Metrics::register(&app.registry).map_err(io::Error::other)?,
+            authenticator: Rc::new(
+                Authenticator::new(app.mode, &app.settings.dns).map_err(io::Error::other)?,
+            ),
             options: options(&app, message_size_max, tls.is_some()),
             admission: Rc::new(Admission::new(limits.smtp_sessions_max, per_client_max)),
-            // What is swallowed of a message that is too large counts as well; see `smtp::DataProgress`.
             transfers: Rc::new(Transfers::new(TRANSFERS_MAX.max(message_size_max.saturating_mul(3)))),
             tls: tls.map(TlsAcceptor::from),
             app,
@@ -151,6 +159,7 @@ fn options(app: &App, max_message_size: usize, starttls: bool) -> ServerOptions 
             starttls,
             eight_bit_mime: true,
             smtputf8: true,
+            chunking: true,
             enhanced_status_codes: true,
             limits: Limits { mail_max: None, rcpt_max: Some(bounded(limits.recipients_max)) },
             ..Extensions::default()
@@ -203,12 +212,14 @@ fn begin(
         }
     };
     let session = ServerSession::new(shared.options.clone());
-    let incoming = Incoming::new(Arc::clone(&shared.app), shared.metrics.clone(), remote);
+    let deadlines = Deadlines::new(shared.app.settings.limits.smtp_session_time);
+    let authenticator = Rc::clone(&shared.authenticator);
+    let incoming = Incoming::new(Arc::clone(&shared.app), shared.metrics.clone(), authenticator, remote);
     let (transfer, phase, tls) = (shared.transfers.begin(), phase.clone(), shared.tls.clone());
     sessions.spawn_local(async move {
         // A session is a few small writes, each waited for. Without it they are only slower.
         let _ = stream.set_nodelay(true);
-        driver::drive(stream, session, incoming, transfer, phase, tls).await;
+        driver::drive(stream, session, incoming, transfer, deadlines, phase, tls).await;
         drop(pass);
     });
 }

@@ -43,11 +43,7 @@ pub(super) fn prepare(
     received: Bytes,
     null_path: bool,
 ) -> Result<Prepared, Unready> {
-    if has_looped(&received) {
-        return Err(Unready::Loop);
-    }
-    let read = mail::read::read(&received);
-    let feedback = mail::feedback::read(&received);
+    let (read, feedback) = mail::read::read_with_feedback(&received);
     Ok(Prepared {
         feedback,
         size: (trace.len() + received.len()) as u64,
@@ -58,7 +54,8 @@ pub(super) fn prepare(
     })
 }
 
-fn has_looped(message: &[u8]) -> bool {
+/// Whether a message went through more hosts than any does that arrives.
+pub(super) fn has_looped(message: &[u8]) -> bool {
     let header = &message[..mail::read::headers_end(message)];
     let is_received =
         |line: &&[u8]| line.get(..9).is_some_and(|name| name.eq_ignore_ascii_case(b"received:"));

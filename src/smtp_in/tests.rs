@@ -1,14 +1,14 @@
 //! Sessions over real sockets, with a real store behind them.
 
 use super::*;
-use crate::testing::{Setup, account, domain};
+use crate::testing::{Setup, account, domain, no_names};
 use bytes::Bytes;
 use config::Settings;
 use mail::{AccountId, MsgId};
 use prometheus::Registry;
 use store::records::{AddressPattern, MessageRecord};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream},
     time::timeout,
 };
 
@@ -31,8 +31,10 @@ async fn a_message_arrives_in_the_inbox_as_it_was_sent() {
 
     let [(record, content)] = server.inbox("rider").try_into().expect("one message");
     let received = format!(
-        "Return-Path: <sender@example.org>\r\nReceived: from client.example ([127.0.0.1])\r\n\tby mx.example with ESMTP \
-         id {id}\r\n\tfor <rider+abc123@localhost>;\r\n\tSun, 22 Nov 2026 "
+        "Return-Path: <sender@example.org>\r\nAuthentication-Results: mx.example;\r\n\tspf=none \
+         smtp.mailfrom=sender@example.org;\r\n\tdkim=none;\r\n\tdmarc=none \
+         header.from=example.org;\r\n\tarc=none\r\nReceived: from client.example ([127.0.0.1])\r\n\tby mx.example with \
+         ESMTP id {id}\r\n\tfor <rider+abc123@localhost>;\r\n\tSun, 22 Nov 2026 "
     );
     let text = String::from_utf8(content.to_vec()).unwrap();
     assert!(text.starts_with(&received), "{text}");
@@ -355,6 +357,81 @@ async fn a_transfer_ends_when_all_together_hold_too_much() {
     assert!(server.inbox("rider").is_empty());
 }
 
+#[actix_web::test]
+async fn chunks_count_together_in_what_transfers_hold() {
+    let server = TestServer::start(Mode::Serve);
+    let chunk = format!("BDAT 400\r\n{}", "x\r\nx".repeat(100));
+    let script = format!("EHLO c\r\n{MAIL}{RCPT}{}", chunk.repeat(3));
+    let said = server.drive(1000, script.as_bytes()).await;
+    assert_eq!(said.lines().last().map(|line| &line[..9]), Some("421 4.3.1"), "{said}");
+    // What is refused takes no room.
+    let message = "BDAT 6 LAST\r\n\r\nhi\r\n";
+    let script = format!("EHLO c\r\n{}{MAIL}{RCPT}{message}QUIT\r\n", chunk.repeat(3));
+    let said = server.drive(1000, script.as_bytes()).await;
+    assert!(said.contains("250 2.0.0 Stored as ") && said.ends_with("221 2.0.0 Bye\r\n"), "{said}");
+}
+
+#[actix_web::test]
+async fn a_session_that_never_rests_is_ended_at_last() {
+    let server = TestServer::start(Mode::Serve);
+    tokio::time::pause();
+    let minutes = |count: u64| Duration::from_secs(60 * count);
+    let begin = format!("{MAIL}{RCPT}");
+    // What the client says at first, and then every other minute until it is left, and after how long that is.
+    for (first, then, end) in [
+        ("", "NOOP\r\n", minutes(60)),
+        ("", "BDAT 4\r\nNOOP", minutes(60)),
+        ("", "MAIL FROM:<>\r\nRSET\r\n", minutes(60)),
+        ("", &format!("{begin}RSET\r\n{begin}BDAT 6\r\n\r\nhi\r\nRSET\r\n"), minutes(60)),
+        (&begin, "NOOP\r\n", minutes(120)),
+        (&begin, "BDAT 3\r\nx\r\n", minutes(120)),
+        (&format!("{begin}DATA\r\n"), "x\r\n", minutes(120)),
+        (&format!("{begin}BDAT 1000\r\n"), "x\r\n", minutes(120)),
+    ] {
+        let begun = tokio::time::Instant::now();
+        let said = server.converse(100_000, async |stream| persist(stream, first, then).await).await;
+        let (last, lasted) = (said.lines().last().unwrap_or_default(), begun.elapsed());
+        assert!(last.starts_with("421 4.4.2"), "{first:?} {then:?}: {last}");
+        assert!((end..end + minutes(2)).contains(&lasted), "{first:?} {then:?} took {lasted:?}");
+    }
+}
+
+/// Says something first, and something else every other minute until the server closes; gives all it said.
+async fn persist(stream: DuplexStream, first: &str, then: &str) -> String {
+    let (mut read, mut write) = tokio::io::split(stream);
+    let (mut said, mut buffer) = (String::new(), [0; 1024]);
+    write.write_all(format!("EHLO c\r\n{first}").as_bytes()).await.unwrap();
+    loop {
+        match timeout(Duration::from_secs(120), read.read(&mut buffer)).await {
+            Ok(Ok(0) | Err(_)) => return said,
+            Ok(Ok(count)) => said.push_str(&String::from_utf8_lossy(&buffer[..count])),
+            // The server may be gone: what it said is still to be read.
+            Err(_) => drop(write.write_all(then.as_bytes()).await),
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_message_that_began_in_time_is_taken_and_no_other_begins() {
+    let server = TestServer::start(Mode::Serve);
+    tokio::time::pause();
+    let client = async |mut stream: DuplexStream| {
+        stream.write_all(format!("EHLO c\r\n{MAIL}{RCPT}").as_bytes()).await.unwrap();
+        for _ in 0..16 {
+            tokio::time::sleep(Duration::from_secs(4 * 60)).await;
+            stream.write_all(b"NOOP\r\n").await.unwrap();
+        }
+        stream.write_all(format!("BDAT 6 LAST\r\n\r\nhi\r\n{MAIL}").as_bytes()).await.unwrap();
+        let mut said = String::new();
+        stream.read_to_string(&mut said).await.unwrap();
+        said
+    };
+    let said = server.converse(100_000, client).await;
+    let ends: Vec<_> = said.lines().rev().take(2).collect();
+    assert!(ends[1].starts_with("250 2.0.0 Stored") && ends[0].starts_with("421 4.4.2"), "{said}");
+    assert_eq!(server.inbox("rider").len(), 1);
+}
+
 fn stuffed(content: &str) -> String {
     content
         .split_inclusive("\r\n")
@@ -384,7 +461,10 @@ impl TestServer {
     }
 
     fn start_with(mode: Mode, pending_max: usize, change: impl FnOnce(&mut Settings)) -> TestServer {
-        let mut setup = Setup::new("mx.example", change);
+        let mut setup = Setup::new("mx.example", |settings| {
+            settings.dns.nameservers = vec![no_names()];
+            change(settings);
+        });
         setup.mode = mode;
         setup.options.writer.pending_max = pending_max;
         setup.writer.commit(accounts().iter()).unwrap();
@@ -426,20 +506,31 @@ impl TestServer {
         counted.map_or(0, |metric| metric.get_counter().get_value() as u64)
     }
 
-    /// All that a session says to `script`, whose client then stays and says nothing more, when transfers may hold `transfer_max` bytes.
+    /// All that a session says to `script`, whose client then stays and says nothing more, when transfers may hold
+    /// `transfer_max` bytes.
     async fn drive(&self, transfer_max: usize, script: &[u8]) -> String {
+        let client = async |mut stream: DuplexStream| {
+            stream.write_all(script).await.unwrap();
+            let mut said = String::new();
+            stream.read_to_string(&mut said).await.unwrap();
+            said
+        };
+        self.converse(transfer_max, client).await
+    }
+
+    /// What comes of a client in a session without sockets, so that the clock may stand still.
+    async fn converse<T>(&self, transfer_max: usize, client: impl AsyncFnOnce(DuplexStream) -> T) -> T {
         let options = options(&self.app, 1 << 20, false);
         let metrics = Metrics::register(&Registry::new()).unwrap();
-        let incoming = Incoming::new(Arc::clone(&self.app), metrics, [127, 0, 0, 1].into());
+        let authenticator = Rc::new(Authenticator::new(Mode::Local, &self.app.settings.dns).unwrap());
+        let incoming = Incoming::new(Arc::clone(&self.app), metrics, authenticator, [127, 0, 0, 1].into());
         let transfer = Rc::new(Transfers::new(transfer_max)).begin();
         let (_phase, watched) = watch::channel(Phase::Open);
-        let (mut ours, theirs) = tokio::io::duplex(1 << 20);
-        ours.write_all(script).await.unwrap();
+        let (ours, theirs) = tokio::io::duplex(1 << 20);
         let session = ServerSession::new(options);
-        driver::drive(theirs, session, incoming, transfer, watched, None).await;
-        let mut said = String::new();
-        ours.read_to_string(&mut said).await.unwrap();
-        said
+        let deadlines = Deadlines::new(self.app.settings.limits.smtp_session_time);
+        let driven = driver::drive(theirs, session, incoming, transfer, deadlines, watched, None);
+        tokio::join!(client(ours), driven).0
     }
 }
 
@@ -493,9 +584,15 @@ impl Client {
 
     async fn hello(&mut self) {
         let said = self.say("EHLO client.example\r\n").await;
-        for offered in
-            ["PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "SIZE ", "LIMITS RCPTMAX="]
-        {
+        for offered in [
+            "PIPELINING",
+            "8BITMIME",
+            "SMTPUTF8",
+            "ENHANCEDSTATUSCODES",
+            "CHUNKING",
+            "SIZE ",
+            "LIMITS RCPTMAX=",
+        ] {
             assert!(said.contains(offered), "{said}");
         }
         assert!(!said.contains("STARTTLS") && !said.contains("DSN"), "{said}");

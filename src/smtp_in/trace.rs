@@ -24,17 +24,20 @@ pub(super) struct Trace<'a> {
     pub(super) id: &'a str,
     /// When.
     pub(super) now: Timestamp,
+    /// The `Authentication-Results` field, with its line ends.
+    pub(super) results: &'a str,
 }
 
 impl Trace<'_> {
-    /// `Return-Path` and `Received`, with their line ends.
+    /// `Return-Path`, `Authentication-Results` and `Received`, with their line ends.
     pub(super) fn fields(&self) -> String {
         let mut fields = String::with_capacity(512);
         let literal = address_literal(self.remote);
         let result = write!(
             fields,
-            "Return-Path: <{}>\r\nReceived: from {} ({literal})\r\n\tby {} with {} id {}",
+            "Return-Path: <{}>\r\n{}Received: from {} ({literal})\r\n\tby {} with {} id {}",
             self.mail_from.to_smtp(),
+            self.results,
             self.client_name().unwrap_or_else(|| literal.clone()),
             self.hostname.as_ascii(),
             self.protocol(),
@@ -94,6 +97,7 @@ mod tests {
             hostname: &HOSTNAME,
             id: "abc",
             now: Timestamp::from_millis(1_763_805_600_500),
+            results: "",
         };
         change(&mut trace);
         trace.fields()
@@ -110,8 +114,10 @@ mod tests {
         let said = fields(|trace| {
             trace.recipient = Some(&recipient);
             trace.peer = Some(&client);
+            trace.results = "Authentication-Results: mx.example; none\r\n";
         });
         let expected = "Return-Path: <sender@example.org>\r\n\
+            Authentication-Results: mx.example; none\r\n\
             Received: from client.example ([192.0.2.1])\r\n\
             \tby mx.example with ESMTP id abc\r\n\
             \tfor <rider@localhost>;\r\n\

@@ -26,27 +26,21 @@ impl Transfers {
 }
 
 impl Transfer {
-    /// Counts bytes that were read. False, and nothing is counted, when there is no room for them.
-    pub(super) fn grow(&mut self, bytes: usize) -> bool {
-        let all = self.all.held.get().saturating_add(bytes);
-        if all > self.all.max {
+    /// Holds so many bytes from now on. False, and nothing changes, when there is no room for them.
+    pub(super) fn hold(&mut self, bytes: usize) -> bool {
+        let all = (self.all.held.get() - self.held).saturating_add(bytes);
+        if bytes > self.held && all > self.all.max {
             return false;
         }
         self.all.held.set(all);
-        self.held += bytes;
+        self.held = bytes;
         true
-    }
-
-    /// What was read is dealt with.
-    pub(super) fn release(&mut self) {
-        self.all.held.set(self.all.held.get() - self.held);
-        self.held = 0;
     }
 }
 
 impl Drop for Transfer {
     fn drop(&mut self) {
-        self.release();
+        self.hold(0);
     }
 }
 
@@ -58,12 +52,13 @@ mod tests {
     fn transfers_share_the_room_and_give_it_back() {
         let all = Rc::new(Transfers::new(10));
         let (mut one, mut other) = (all.begin(), all.begin());
-        assert!(one.grow(9));
-        assert!(!other.grow(2));
-        assert!(other.grow(1));
-        assert!(!other.grow(1));
-        one.release();
-        assert!(other.grow(9));
+        assert!(one.hold(5) && one.hold(9));
+        assert!(!other.hold(2));
+        assert!(other.hold(1));
+        assert!(!other.hold(2));
+        assert!(one.hold(0));
+        assert!(other.hold(10) && other.hold(9));
+        assert!(one.hold(1));
         drop((one, other));
         assert_eq!(all.held.get(), 0);
     }

@@ -5,13 +5,14 @@ use crate::{
     filter::QueueFilter,
     hook_filter::{HookFilter, RetiredHookFilter},
     records::{
-        AccountRecord, Attempt, ContentRecord, DomainRecord, Hold, HoldRuleRecord, HookAttempt, ReturnKind,
-        StsPolicyRecord, SuppressionSource,
+        AccountRecord, Attempt, ContentRecord, DomainRecord, FirstAnswer, Hold, HoldRuleRecord, HookAttempt,
+        ReturnKind, StsPolicyRecord, SuppressionSource,
     },
 };
 use mail::{
     AccountId, Address, BaseAddress, Domain, DsnNotify, DsnReturn, Flag, FromId, HoldRuleId, HookId, MsgId,
-    QueueId, ReversePath, SuppressionId, Timestamp, Verdict, feedback::Feedback,
+    QueueId, ReversePath, SuppressionId, Timestamp, Verdict,
+    feedback::{Feedback, ReportedCode},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
@@ -48,6 +49,8 @@ pub enum Change {
     },
     /// Put an address on a suppression list.
     Suppress(NewSuppression),
+    /// Put addresses on suppression lists, at most some hundred; those that are there already stay as they are.
+    SuppressMany(Vec<NewSuppression>),
     /// Take an address off a suppression list.
     Unsuppress {
         /// Whose list.
@@ -73,9 +76,10 @@ pub enum Change {
 }
 
 impl Change {
-    /// Whether it brings in new mail, and so is refused when room runs out. The others make room, or are few.
+    /// Whether it brings in new mail, or much else, and so is refused when room runs out. The others make room, or are
+    /// few.
     pub fn needs_room(&self) -> bool {
-        matches!(self, Change::Accept(_) | Change::Arrive(_))
+        matches!(self, Change::Accept(_) | Change::Arrive(_) | Change::SuppressMany(_))
     }
 
     /// Roughly the bytes it adds to a transaction.
@@ -103,6 +107,7 @@ impl Change {
             Change::OperateHooks(operation) => 1024 * operation.ids.len(),
             Change::ResendHooks(resend) => 1024 * resend.ids.len(),
             Change::Sweep(sweep) => 256 * sweep.limit,
+            Change::SuppressMany(new) => new.iter().map(|new| 512 + new.reason.len()).sum(),
             Change::ChangeMessage { .. }
             | Change::Suppress(_)
             | Change::Unsuppress { .. }
@@ -154,6 +159,8 @@ pub struct Submission {
     pub envid: Option<String>,
     /// RFC 3461 RET.
     pub ret: Option<DsnReturn>,
+    /// The request that brings it, where the application may repeat that.
+    pub repeatable: Option<RepeatableRequest>,
 }
 
 /// One recipient of a [`Submission`].
@@ -171,6 +178,8 @@ pub struct NewRecipient {
     pub notify: Option<DsnNotify>,
     /// RFC 3461 ORCPT, as [`mail::DsnRequest`] has it.
     pub original_recipient: Option<String>,
+    /// What tells the message to this recipient from others, where it is to be queued once a day however often it comes.
+    pub once: Option<[u8; 32]>,
 }
 
 /// A message that arrived for one or more accounts.
@@ -352,12 +361,23 @@ pub enum Suppress {
 }
 
 impl Suppress {
-    /// What the answer that ended a message means, in a session or in a report: the code, and the verdict on it.
+    /// What the answer that ended a message means: the code, and the verdict on it.
     pub fn after(code: u16, verdict: Verdict) -> Suppress {
         match code {
             0 => Suppress::No,
             500.. if verdict.suppresses_at_once() => Suppress::Now,
             _ => Suppress::IfThirdInRow,
+        }
+    }
+
+    /// What a report of a failure means. A reply that it quotes counts like one of a session. A status alone stands for
+    /// no reply (names without an answer, time that ran out), and counts only where it says itself that the mailbox or
+    /// the domain is bad.
+    pub fn after_report(code: ReportedCode, verdict: Verdict) -> Suppress {
+        match code {
+            ReportedCode::Quoted(code) => Suppress::after(code, verdict),
+            ReportedCode::FromStatus(500..) if verdict.suppresses_at_once() => Suppress::Now,
+            ReportedCode::FromStatus(_) | ReportedCode::Untold => Suppress::No,
         }
     }
 }
@@ -495,6 +515,15 @@ pub struct Arrived {
     pub suppressing: bool,
 }
 
+/// A request that an application may repeat, as when it heard no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepeatableRequest {
+    /// A digest of what the application calls it.
+    pub key: [u8; 32],
+    /// A digest of what it asks.
+    pub fingerprint: [u8; 32],
+}
+
 /// What a change brought about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Applied {
@@ -502,6 +531,8 @@ pub enum Applied {
     Accepted(QueueId),
     /// The same, but the sender's copy did not fit in the account's mailboxes and was left out.
     AcceptedWithoutCopy(QueueId),
+    /// The request came before: nothing is queued, and this is what it was answered then.
+    AcceptedBefore(FirstAnswer),
     /// What became of the message, in the order of the recipients.
     Arrived(Vec<Arrived>),
     /// The message in its mailbox is as it was to be.
@@ -531,6 +562,13 @@ pub enum Applied {
     HooksSettled,
     /// The new entry.
     Suppressed(SuppressionId),
+    /// What became of the addresses, by number.
+    SuppressedMany {
+        /// New on their lists.
+        added: usize,
+        /// There before.
+        present: usize,
+    },
     /// The entry is gone.
     Unsuppressed,
     /// The domain is stored.

@@ -45,6 +45,8 @@ pub(crate) fn dump(view: &View<'_>) -> Result<String, StoreError> {
     section(&mut out, view, &tables.mailboxes)?;
     section(&mut out, view, &tables.messages)?;
     section(&mut out, view, &tables.usage)?;
+    section(&mut out, view, &tables.repeats)?;
+    section(&mut out, view, &tables.repeats_expiry)?;
     section(&mut out, view, &tables.sent)?;
     section(&mut out, view, &tables.known_recipients)?;
     section(&mut out, view, &tables.sts_policies)?;

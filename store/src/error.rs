@@ -94,6 +94,9 @@ pub enum Refusal {
     /// A message with that FromID is in the queue or its history already.
     #[error("the FromID is in use already")]
     FromIdInUse,
+    /// The key of a request came with another request before.
+    #[error("this idempotency key came with another request; use a new key for a new message")]
+    OtherRequest,
     /// The account would have queued messages to more recipients in 24 hours than this.
     #[error(
         "the account may send to {0} recipients in 24 hours, and this message has more than are left; send it later, or ask the operator for a higher limit"

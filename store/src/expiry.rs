@@ -13,8 +13,9 @@ impl Txn<'_> {
     pub(crate) fn sweep(&mut self, sweep: &Sweep) -> Outcome<Applied> {
         let retired = self.sweep_retired(sweep.now, sweep.limit)?;
         let policies = self.sweep_sts_policies(sweep.now, sweep.limit - retired)?;
-        let events = self.sweep_events(sweep.events_before, sweep.limit - retired - policies)?;
-        Ok(Ok(Applied::Swept(retired + policies + events)))
+        let repeats = self.sweep_repeats(sweep.now, sweep.limit - retired - policies)?;
+        let events = self.sweep_events(sweep.events_before, sweep.limit - retired - policies - repeats)?;
+        Ok(Ok(Applied::Swept(retired + policies + repeats + events)))
     }
 
     fn sweep_retired(&mut self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {

@@ -206,6 +206,29 @@ impl Key for (QueueId, u32) {
     }
 }
 
+/// What is queued once.
+impl Key for (AccountId, [u8; 32]) {
+    fn encode(&self) -> KeyBytes {
+        [&self.0.0.to_be_bytes()[..], &self.1].concat()
+    }
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (account, digest) = bytes.split_first_chunk()?;
+        Some((AccountId(u32::from_be_bytes(*account)), digest.try_into().ok()?))
+    }
+}
+
+/// The same by its end.
+impl Key for (Timestamp, AccountId, [u8; 32]) {
+    fn encode(&self) -> KeyBytes {
+        [&time_bytes(self.0)[..], &(self.1, self.2).encode()].concat()
+    }
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (time, rest) = bytes.split_first_chunk()?;
+        let (account, digest) = Key::decode(rest)?;
+        Some((time_from(*time), account, digest))
+    }
+}
+
 /// What retention removes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Expiring {

@@ -11,6 +11,7 @@ use crate::{
     txn::{Outcome, Txn},
 };
 use mail::{AccountId, ContentId, Flag, MailboxId, MsgId, ReversePath};
+use std::collections::HashSet;
 
 /// Where an arrival goes for one recipient.
 struct Place {
@@ -47,6 +48,7 @@ impl Txn<'_> {
             shares => Some(self.put_content(&arrival.content, shares)?),
         };
         let mut arrived = Vec::with_capacity(places.len());
+        let mut told = HashSet::new();
         for (recipient, place) in places {
             let msg = match (place.inbox, content) {
                 (Some(mailbox), Some(content)) => {
@@ -55,8 +57,10 @@ impl Txn<'_> {
                 }
                 _ => None,
             };
-            let returned = place.about.as_ref().map(Matched::kind);
-            let suppressing = match place.about {
+            // To however many addresses it came, a message hears it once.
+            let about = place.about.filter(|matched| told.insert(matched.id()));
+            let returned = about.as_ref().map(Matched::kind);
+            let suppressing = match about {
                 Some(matched) => self.note_return(matched, arrival.now)?,
                 None => false,
             };

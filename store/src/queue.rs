@@ -5,8 +5,8 @@ use crate::{
     change::{Applied, Decision, NewRecipient, Settlement, Submission},
     keys::{DueKey, Expiring, ExpiryKey},
     records::{
-        AttemptResult, EventKind, EventRecord, Hold, MessageOutcome, QueueRecord, RetiredRecord,
-        SuppressionSource,
+        AccountRecord, AttemptResult, EventKind, EventRecord, Hold, MessageOutcome, QueueRecord,
+        RetiredRecord, SuppressionSource,
     },
     suppressions::Failure,
     txn::{Outcome, Txn},
@@ -17,6 +17,25 @@ use std::time::Duration;
 impl Txn<'_> {
     pub(crate) fn accept(&mut self, submission: &Submission) -> Outcome<Applied> {
         let Some(account) = self.account(submission.account)? else { return Ok(Err(Refusal::NotFound)) };
+        if let Some(request) = &submission.repeatable {
+            match self.first_answer(submission.account, request, submission.now)? {
+                Ok(None) => {}
+                Ok(Some(answer)) => {
+                    self.drop_contents(submission);
+                    return Ok(Ok(Applied::AcceptedBefore(answer)));
+                }
+                Err(refusal) => return Ok(Err(refusal)),
+            }
+        }
+        let (submission, before) = self.without_repeats(submission)?;
+        if let (Some(before), []) = (before, &submission.recipients[..]) {
+            self.drop_contents(&submission);
+            return Ok(Ok(Applied::Accepted(before)));
+        }
+        self.accept_new(&submission, &account)
+    }
+
+    fn accept_new(&mut self, submission: &Submission, account: &AccountRecord) -> Outcome<Applied> {
         for recipient in &submission.recipients {
             if let Some(from_id) = &recipient.from_id
                 && self.tables.from_ids.contains(&self.rw, &(submission.account, from_id.key().into()))?
@@ -24,7 +43,7 @@ impl Txn<'_> {
                 return Ok(Err(Refusal::FromIdInUse));
             }
         }
-        if let Err(refusal) = self.count_recipients(submission, &account)? {
+        if let Err(refusal) = self.count_recipients(submission, account)? {
             return Ok(Err(refusal));
         }
         let content = self.put_content(&submission.content, submission.recipients.len())?;
@@ -33,12 +52,23 @@ impl Txn<'_> {
             let record = queue_record(submission, recipient, content);
             self.enqueue(record)?;
         }
-        if let Some(copy) = &submission.sent_copy
-            && !self.store_sent_copy(submission, copy)?
-        {
-            return Ok(Ok(Applied::AcceptedWithoutCopy(first)));
+        let copy_left_out = match &submission.sent_copy {
+            Some(copy) => !self.store_sent_copy(submission, copy)?,
+            None => false,
+        };
+        self.remember_repeats(submission, first, copy_left_out)?;
+        Ok(Ok(match copy_left_out {
+            true => Applied::AcceptedWithoutCopy(first),
+            false => Applied::Accepted(first),
+        }))
+    }
+
+    /// Lets go of the contents of a submission that is not queued.
+    fn drop_contents(&mut self, submission: &Submission) {
+        self.drop_unused(&submission.content);
+        if let Some(copy) = &submission.sent_copy {
+            self.drop_unused(copy);
         }
-        Ok(Ok(Applied::Accepted(first)))
     }
 
     fn enqueue(&mut self, mut record: QueueRecord) -> Result<(), StoreError> {

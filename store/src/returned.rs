@@ -7,7 +7,7 @@ use crate::{
     queue::{Sent, event},
     records::{QueueRecord, ReturnKind, ReturnRecord, SmtpAnswer, SuppressionSource},
     references::without_brackets,
-    suppressions::Failure,
+    suppressions::{Failure, automatic_reason},
     txn::Txn,
 };
 use mail::{
@@ -35,6 +35,10 @@ enum What {
 }
 
 impl Matched {
+    pub(crate) fn id(&self) -> QueueId {
+        self.id
+    }
+
     /// It says no more than the event that tells it.
     pub(crate) fn is_report(&self) -> bool {
         !matches!(self.what, What::Unrecognized)
@@ -78,12 +82,12 @@ impl Txn<'_> {
         account: AccountId,
         feedback: &Feedback,
     ) -> Result<Option<Matched>, StoreError> {
-        let envelope_id = match feedback {
-            Feedback::Status(status) => status.envelope_id.as_deref(),
-            Feedback::Complaint(_) => None,
+        let envelope_ids: Vec<String> = match feedback {
+            Feedback::Status(status) => status.envelope_ids().collect(),
+            Feedback::Complaint(_) => Vec::new(),
         };
         let message_id = feedback.original().message_id.as_deref().map(without_brackets);
-        for name in [envelope_id, message_id].into_iter().flatten() {
+        for name in envelope_ids.iter().map(String::as_str).chain(message_id) {
             let prefix = ReferenceKey::prefix(account, name);
             for (key, ()) in self.tables.references.within(&self.rw, &prefix, None, NAMESAKES_MAX)? {
                 let Some(sent) = self.sent(key.id)? else { continue };
@@ -115,7 +119,7 @@ impl Txn<'_> {
         }
         let suppressing = self.suppress_after_return(id, &sent, &what, now)?;
         let (code, enhanced, text) = match what {
-            What::Status(status) => (status.code, status.enhanced, status.text),
+            What::Status(status) => (status.code.number(), status.enhanced, status.text),
             What::Complaint => (0, None, "complaint: the recipient reported the message as abuse".into()),
             What::Unrecognized => (0, None, "something other than an understood report came back".into()),
         };
@@ -158,18 +162,18 @@ impl Txn<'_> {
         let suppressing = match what {
             What::Complaint => {
                 let source = SuppressionSource::Complaint(id);
-                self.suppress_recipient(record, "complaint".to_owned(), source, now)?
+                self.suppress_recipient(record, automatic_reason(None, None, false, &source), source, now)?
             }
             What::Status(status) if status.action == StatusAction::Failed => {
                 if let Sent::Retired(retired) = sent {
                     self.note_late_failure(id, record, retired.expires, now)?;
                 }
-                let answer =
-                    SmtpAnswer { code: status.code, enhanced: status.enhanced, text: status.text.clone() };
+                let code = status.code.number();
+                let answer = SmtpAnswer { code, enhanced: status.enhanced, text: status.text.clone() };
                 let failure = Failure {
                     answer: Some(&answer),
                     verdict: Some(status.verdict),
-                    suppress: Suppress::after(status.code, status.verdict),
+                    suppress: Suppress::after_report(status.code, status.verdict),
                     source: SuppressionSource::Dsn(id),
                 };
                 self.suppress_after_failure(id, record, failure, now)?

@@ -36,6 +36,14 @@ impl Txn<'_> {
         Ok(Ok(Applied::Suppressed(id)))
     }
 
+    pub(crate) fn suppress_many(&mut self, new: &[NewSuppression]) -> Outcome<Applied> {
+        let mut added = 0;
+        for new in new {
+            added += usize::from(self.suppress(new)?.is_ok());
+        }
+        Ok(Ok(Applied::SuppressedMany { added, present: new.len() - added }))
+    }
+
     pub(crate) fn unsuppress(&mut self, account: AccountId, address: &BaseAddress) -> Outcome<Applied> {
         let key = (account, address.to_string());
         if !self.tables.suppressions.delete(&mut self.rw, &key)? {
@@ -61,7 +69,8 @@ impl Txn<'_> {
             Suppress::IfThirdInRow if self.failures_in_row(id, record, now)? < 2 => return Ok(false),
             Suppress::IfThirdInRow => true,
         };
-        self.suppress_recipient(record, automatic_reason(answer, verdict, third), source, now)
+        let reason = automatic_reason(answer, verdict, third, &source);
+        self.suppress_recipient(record, reason, source, now)
     }
 
     /// Whether the recipient was not on the list before.
@@ -170,22 +179,87 @@ impl Txn<'_> {
     }
 }
 
-/// Why an entry was made by itself: `550 5.1.1 no such user (mailbox, permanent)`.
-fn automatic_reason(answer: Option<&SmtpAnswer>, verdict: Option<Verdict>, third_in_row: bool) -> String {
-    use std::fmt::Write;
-    let mut reason = String::new();
+/// The most octets of an answer's text in a reason, which people read in a list.
+const TEXT_MAX: usize = 1_000;
+
+/// Why an entry was made by itself: `550 5.1.1 no such user (mailbox, permanent); queue message 17`.
+pub(crate) fn automatic_reason(
+    answer: Option<&SmtpAnswer>,
+    verdict: Option<Verdict>,
+    third_in_row: bool,
+    source: &SuppressionSource,
+) -> String {
+    let mut parts = Vec::new();
     if let Some(answer) = answer {
-        let _ = write!(reason, "{}", answer.code);
-        if let Some(enhanced) = answer.enhanced {
-            let _ = write!(reason, " {enhanced}");
-        }
-        let _ = write!(reason, " {}", answer.text);
-    }
-    if let Some(verdict) = verdict {
-        let _ = write!(reason, " ({verdict})");
+        let text = without_code(answer);
+        let text = &text[..text.floor_char_boundary(TEXT_MAX)];
+        let enhanced = answer.enhanced.map(|enhanced| format!(" {enhanced}")).unwrap_or_default();
+        let verdict = verdict.map(|verdict| format!(" ({verdict})")).unwrap_or_default();
+        parts.push(format!("{}{enhanced} {text}{verdict}", answer.code));
     }
     if third_in_row {
-        reason.push_str("; third failure in a row");
+        parts.push("third failure in a row".to_owned());
     }
-    reason
+    match source {
+        SuppressionSource::Queue(id) => parts.push(format!("queue message {id}")),
+        SuppressionSource::Dsn(id) => parts.push(format!("DSN about queue message {id}")),
+        SuppressionSource::Complaint(id) => parts.push(format!("complaint about queue message {id}")),
+        SuppressionSource::Manual | SuppressionSource::Application => {}
+    }
+    parts.join("; ")
+}
+
+/// The text of an answer, which often begins with the enhanced code once more.
+fn without_code(answer: &SmtpAnswer) -> &str {
+    let code = answer.enhanced.map(|code| code.to_string());
+    let text = code.and_then(|code| answer.text.strip_prefix(code.as_str())?.strip_prefix(' '));
+    text.unwrap_or(&answer.text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_has_the_answer_the_verdict_and_the_message() {
+        let id = QueueId(17);
+        let answer = |code, enhanced: &str, text: &str| SmtpAnswer {
+            code,
+            enhanced: enhanced.parse().ok(),
+            text: text.into(),
+        };
+        let gone = answer(550, "5.1.1", "no such user");
+        let verdict = Some(Verdict::of(550, gone.enhanced, "no such user"));
+        for (answer, verdict, third, source, expected) in [
+            (
+                Some(gone.clone()),
+                verdict,
+                false,
+                SuppressionSource::Queue(id),
+                "550 5.1.1 no such user (mailbox, permanent); queue message 17",
+            ),
+            (
+                Some(answer(550, "5.1.1", "5.1.1 no such user")),
+                verdict,
+                false,
+                SuppressionSource::Dsn(id),
+                "550 5.1.1 no such user (mailbox, permanent); DSN about queue message 17",
+            ),
+            (
+                Some(answer(554, "", "5.1.1 no")),
+                None,
+                true,
+                SuppressionSource::Queue(id),
+                "554 5.1.1 no; third failure in a row; queue message 17",
+            ),
+        ] {
+            assert_eq!(automatic_reason(answer.as_ref(), verdict, third, &source), expected);
+        }
+        let complaint = automatic_reason(None, None, false, &SuppressionSource::Complaint(id));
+        assert_eq!(complaint, "complaint about queue message 17");
+        let long = answer(550, "5.1.1", &"ü".repeat(5_000));
+        let reason = automatic_reason(Some(&long), verdict, true, &SuppressionSource::Dsn(id));
+        assert!(reason.ends_with("(mailbox, permanent); third failure in a row; DSN about queue message 17"));
+        assert!(reason.len() < 1_200, "{}", reason.len());
+    }
 }

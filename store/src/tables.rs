@@ -6,8 +6,8 @@ use crate::{
     keys::{ExpiryKey, Key, ReferenceKey},
     records::{
         AccountRecord, ContentRecord, DomainRecord, EventRecord, HoldRuleRecord, HookRecord, MailboxRecord,
-        MessageRecord, QueueRecord, Recipients, RetiredHookRecord, RetiredRecord, ReturnRecord, Streak,
-        StsPolicyRecord, SuppressionRecord, UsageRecord,
+        MessageRecord, QueueRecord, Recipients, RepeatRecord, RetiredHookRecord, RetiredRecord, ReturnRecord,
+        Streak, StsPolicyRecord, SuppressionRecord, UsageRecord,
     },
 };
 use heed::{Database, Env, RoTxn, RwTxn, WithoutTls, types::Bytes};
@@ -95,6 +95,10 @@ tables! {
     messages: Table<MsgId, MessageRecord>,
     mailbox_messages: Table<(MailboxId, MsgId), ()>,
     usage: Table<AccountId, UsageRecord>,
+    /// Requests and messages that are to be queued once, by their digests.
+    repeats: Table<(AccountId, [u8; 32]), RepeatRecord>,
+    /// The same by the time until which that holds.
+    repeats_expiry: Table<(Timestamp, AccountId, [u8; 32]), ()>,
     /// Recipients by the second in which they were queued.
     sent: Table<(AccountId, Timestamp), Recipients>,
     /// Base addresses to which an account with a limit on new recipients has sent.

@@ -38,6 +38,8 @@ pub struct Touched {
     pub destinations: BTreeSet<String>,
     /// URLs with new hooks.
     pub urls: BTreeSet<String>,
+    /// Accounts with new events in their log.
+    pub event_logs: BTreeSet<AccountId>,
     /// Domains or accounts changed.
     pub directory: bool,
 }
@@ -100,6 +102,7 @@ impl<'e> Txn<'e> {
             Change::SettleHooks(settlements) => self.settle_hooks(settlements),
             Change::ChangeMessage { account, id, action } => self.change_message(*account, *id, action),
             Change::Suppress(new) => self.suppress(new),
+            Change::SuppressMany(new) => self.suppress_many(new),
             Change::Unsuppress { account, address } => self.unsuppress(*account, address),
             Change::PutDomain(domain) => self.put_domain(domain),
             Change::PutAccount(account) => self.put_account(account),

@@ -56,6 +56,12 @@ impl Api {
         answer.json()
     }
 
+    /// Reads the event log.
+    pub(crate) async fn events(&self, query: &str) -> reqwest::Result<Answer> {
+        let path = format!("/api/v1/events?{query}");
+        Answer::of(self.request("GET", &path).basic_auth(&self.user, Some(&self.password))).await
+    }
+
     /// A request without credentials.
     pub(crate) fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
         let method = method.parse().expect("an HTTP method");

@@ -1,15 +1,18 @@
 //! A server inside the test's own process, with the settings, domains and accounts that the test likes.
 
 use super::{
-    Api, COMMON_PORT, DnsServer, PASSWORD, SignedDns, SmtpPeer, api::client, server::disk_directory,
+    Api, COMMON_PORT, DnsServer, PASSWORD, SignedDns, SmtpPeer, api::client, dns::no_names,
+    server::disk_directory,
 };
 use actors::Router;
+use bytes::Bytes;
 use config::{Delivery, Dnssec, Network, Service, Settings};
 use postrider::{
     app::{App, Mode},
     password::hash_password,
     server::{self, HttpSocket, Server, Sockets},
 };
+use rustls::ServerConfig;
 use std::{
     collections::BTreeSet,
     fs, iter,
@@ -20,7 +23,7 @@ use std::{
 };
 use store::{
     Change,
-    records::{AccountRecord, AddressPattern, DomainRecord},
+    records::{AccountRecord, AddressPattern, DomainRecord, MessageRecord},
 };
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -59,6 +62,8 @@ pub(crate) fn account(name: &str) -> AccountRecord {
         created: actors::Clock::system().now(),
         routes: Vec::new(),
         replaced_secret: None,
+        scram: None,
+        deduplicate_message_id: false,
     }
 }
 
@@ -87,6 +92,7 @@ pub(crate) struct EmbeddedBuilder {
     route: Route,
     trusted_proxies: Vec<Network>,
     smtp: SocketAddr,
+    smtp_tls: Option<Arc<ServerConfig>>,
     dir: TempDir,
 }
 
@@ -137,6 +143,12 @@ impl EmbeddedBuilder {
         self
     }
 
+    /// Offers STARTTLS to those who bring mail.
+    pub(crate) fn smtp_tls(mut self, tls: Arc<ServerConfig>) -> EmbeddedBuilder {
+        self.smtp_tls = Some(tls);
+        self
+    }
+
     /// Data of a server that was stopped.
     pub(crate) fn data(mut self, dir: TempDir) -> EmbeddedBuilder {
         self.dir = dir;
@@ -157,16 +169,17 @@ impl EmbeddedBuilder {
         let (stop, stopped) = oneshot::channel();
         let thread = thread::spawn(move || {
             actix_rt::System::new().block_on(async move {
-                let (server, http) = self.serve().expect("the server starts");
-                let _ = started.send((server.app().clone(), http));
+                let (server, http, smtp) = self.serve().expect("the server starts");
+                let _ = started.send((server.app().clone(), http, smtp));
                 // The other end is dropped together with the test's server.
                 let _ = stopped.await;
                 server.stop().await;
             });
         });
-        let (app, http) = addresses.await.expect("the server starts");
+        let (app, http, smtp) = addresses.await.expect("the server starts");
         Embedded {
             api: Api::new(client, http),
+            smtp,
             app: Some(app),
             stop: Some(stop),
             thread: Some(thread),
@@ -174,14 +187,15 @@ impl EmbeddedBuilder {
         }
     }
 
-    fn serve(self) -> anyhow::Result<(Server, SocketAddr)> {
+    /// The server, and where it listens for HTTP and SMTP.
+    fn serve(self) -> anyhow::Result<(Server, SocketAddr, SocketAddr)> {
         let (store, mut writer) = server::open_store(&self.settings)?;
         writer.commit(self.directory.iter())?;
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let (http, smtp) = (TcpListener::bind(any_port)?, TcpListener::bind(self.smtp)?);
-        let address = http.local_addr()?;
+        let (address, smtp_address) = (http.local_addr()?, smtp.local_addr()?);
         let router = match self.route {
-            Route::ToItself => Router::relay("localhost", smtp.local_addr()?),
+            Route::ToItself => Router::relay("localhost", smtp_address),
             Route::To(address) => Router::relay("localhost", address),
             Route::BySettings => Router::new(&self.settings),
         };
@@ -200,10 +214,11 @@ impl EmbeddedBuilder {
                     tls: None,
                 }],
                 smtp: vec![smtp],
+                smtp_tls: self.smtp_tls,
                 ..Sockets::default()
             },
         )?;
-        Ok((server, address))
+        Ok((server, address, smtp_address))
     }
 }
 
@@ -211,6 +226,7 @@ impl EmbeddedBuilder {
 /// without grace.
 pub(crate) struct Embedded {
     api: Api,
+    smtp: SocketAddr,
     /// None once it is being stopped.
     app: Option<Arc<App>>,
     stop: Option<oneshot::Sender<()>>,
@@ -226,12 +242,14 @@ impl Embedded {
         settings.store.map_size = 1 << 30;
         settings.webhooks.allow_networks = vec!["127.0.0.0/8".parse().expect("a network")];
         settings.limits.shutdown_grace = Duration::ZERO;
+        settings.dns.nameservers = vec![no_names()];
         EmbeddedBuilder {
             settings,
             directory: vec![Change::PutDomain(domain("localhost"))],
             route: Route::ToItself,
             trusted_proxies: Vec::new(),
             smtp: (Ipv4Addr::LOCALHOST, 0).into(),
+            smtp_tls: None,
             dir: disk_directory(),
         }
     }
@@ -273,6 +291,31 @@ impl Embedded {
     /// The way to its webapi, as the rider.
     pub(crate) fn api(&self) -> Api {
         self.api.clone()
+    }
+
+    /// Where it takes mail.
+    pub(crate) fn smtp(&self) -> SocketAddr {
+        self.smtp
+    }
+
+    /// The first hundred messages in an account's Inbox with their bytes.
+    pub(crate) fn inbox(&self, account: &str) -> Vec<(MessageRecord, Bytes)> {
+        let store = &self.app().handles.store;
+        let directory = store.directory();
+        let account = directory.accounts().find(|found| found.record.name == account).expect("an account");
+        let read = store.read(|view| {
+            let mailboxes = view.mailboxes(account.id)?;
+            let (inbox, _) = mailboxes.iter().find(|(_, mailbox)| mailbox.name == "Inbox").expect("an Inbox");
+            let ids = view.mailbox_messages(*inbox, None, 100)?;
+            ids.into_iter()
+                .map(|id| {
+                    let record = view.mailbox_message(id)?.expect("a record");
+                    let content = view.content(record.content)?.expect("a content");
+                    Ok((record, content))
+                })
+                .collect()
+        });
+        read.expect("the store is fine")
     }
 
     /// What is inside: its store, to look, and its writer, to change records while it runs.

@@ -1,6 +1,7 @@
 //! A web server that records webhook calls and answers them as a test likes.
 
 use super::eventually;
+use mail::Timestamp;
 use serde_json::Value;
 use std::{
     net::SocketAddr,
@@ -20,6 +21,8 @@ pub(crate) struct Call {
     /// As they came.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
+    /// When it had been read.
+    pub(crate) read: Timestamp,
 }
 
 impl Call {
@@ -43,6 +46,10 @@ impl Call {
 /// What to do with a call.
 pub(crate) enum HookAnswer {
     Status(u16),
+    /// With many octets.
+    Long(u16),
+    /// 503, to be called again after so many seconds.
+    RetryAfter(u32),
     /// 307 to that URL.
     Redirect(String),
     /// Never answer.
@@ -83,6 +90,10 @@ impl HookReceiver {
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}/hook", self.address)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
     }
 
     /// All calls so far, in the order in which they came.
@@ -138,6 +149,13 @@ async fn serve(stream: TcpStream, calls: Arc<Mutex<Vec<Call>>>, script: Script) 
             HookAnswer::Status(status) => {
                 format!("HTTP/1.1 {status} Scripted\r\nContent-Length: 6\r\n\r\nthanks")
             }
+            HookAnswer::Long(status) => {
+                let body = "long ".repeat(1000);
+                format!("HTTP/1.1 {status} Scripted\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+            }
+            HookAnswer::RetryAfter(seconds) => {
+                format!("HTTP/1.1 503 Scripted\r\nRetry-After: {seconds}\r\nContent-Length: 0\r\n\r\n")
+            }
             HookAnswer::Redirect(url) => {
                 format!("HTTP/1.1 307 Scripted\r\nLocation: {url}\r\nContent-Length: 0\r\n\r\n")
             }
@@ -167,7 +185,7 @@ async fn read_call(stream: &mut BufReader<TcpStream>) -> Option<Call> {
     }
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
-    Some(Call { method, path, headers, body })
+    Some(Call { method, path, headers, body, read: actors::Clock::system().now() })
 }
 
 async fn read_line(stream: &mut BufReader<TcpStream>) -> Option<String> {

@@ -24,10 +24,16 @@ pub(crate) struct Load {
 impl Load {
     /// Starts the senders; each has one call under way at a time.
     pub(crate) fn start(senders: usize) -> Load {
+        Load::to_many(senders, 1)
+    }
+
+    /// The same, each message to so many recipients of one domain.
+    pub(crate) fn to_many(senders: usize, recipients: usize) -> Load {
         let servers = watch::Sender::new(None);
         let acknowledged = Arc::<Mutex<Vec<String>>>::default();
-        let senders =
-            (0..senders).map(|number| send_on(number, servers.subscribe(), acknowledged.clone())).collect();
+        let senders = (0..senders)
+            .map(|number| send_on(number, recipients, servers.subscribe(), acknowledged.clone()))
+            .collect();
         Load { servers, acknowledged, senders }
     }
 
@@ -70,6 +76,7 @@ impl Load {
 
 async fn send_on(
     number: usize,
+    recipients: usize,
     mut servers: watch::Receiver<Option<Api>>,
     acknowledged: Arc<Mutex<Vec<String>>>,
 ) {
@@ -79,8 +86,9 @@ async fn send_on(
         if servers.has_changed().is_err() {
             return;
         }
+        let to = |n| json!({"Address": format!("s{number}-{count}-{n}x@d{}.example", number % DOMAINS)});
         let request = json!({
-            "To": [{"Address": format!("s{number}-{count}x@d{}.example", number % DOMAINS)}],
+            "To": (0..recipients).map(to).collect::<Vec<_>>(),
             "Subject": format!("{count} of {number}"),
             "Text": format!("{}\n", "some text ".repeat(count as usize % 400)),
         });

@@ -4,6 +4,7 @@ mod api;
 mod certificates;
 mod dns;
 mod embedded;
+mod exchanger;
 mod fate;
 mod forms;
 mod hook_receiver;
@@ -26,7 +27,7 @@ pub(crate) use api::{Answer, Api, PASSWORD, USER};
 pub(crate) use certificates::{Identity, TestCa};
 pub(crate) use dns::{Asked, DnsServer, Fault};
 pub(crate) use embedded::{Embedded, EmbeddedBuilder, account, address, domain, set_timeouts};
-
+pub(crate) use exchanger::{Exchanger, Taken};
 pub(crate) use forms::{FilePart, Multipart, urlencoded};
 pub(crate) use hook_receiver::{Call, HookAnswer, HookReceiver};
 pub(crate) use http_client::{HttpClient, post_head};

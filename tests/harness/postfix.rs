@@ -1,4 +1,4 @@
-//! Postfix as a server that takes mail: an instance of a test's own.
+//! Postfix as a server that takes mail, or that hands it on: an instance of a test's own.
 
 use super::{COMMON_PORT, Identity, eventually, loopback};
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -24,10 +24,30 @@ pub(crate) struct Postfix {
 
 impl Postfix {
     pub(crate) async fn start(domain: &str, identity: &Identity) -> Postfix {
+        Postfix::start_with(domain, identity, "mynetworks =\n").await
+    }
+
+    /// One that takes mail for everybody and hands it on, with no header changed, to one server, over STARTTLS where
+    /// that is offered.
+    pub(crate) async fn relay(to: SocketAddr, identity: &Identity) -> Postfix {
+        let more = format!(
+            "relayhost = [{}]:{}
+mynetworks = 127.0.0.0/8
+local_header_rewrite_clients =
+smtp_tls_security_level = may
+smtp_dns_support_level = disabled
+",
+            to.ip(),
+            to.port()
+        );
+        Postfix::start_with("relay.test", identity, &more).await
+    }
+
+    async fn start_with(domain: &str, identity: &Identity, more: &str) -> Postfix {
         let address = SocketAddr::from((loopback(), COMMON_PORT));
         let dir = tempfile::tempdir().expect("a directory");
         directories(dir.path());
-        configure(dir.path(), address, domain, identity);
+        configure(dir.path(), address, domain, identity, more);
         let master = Command::new(format!("{DAEMONS}/master"))
             .arg("-c")
             .arg(dir.path().join("etc"))
@@ -45,6 +65,10 @@ impl Postfix {
         })
         .await;
         postfix
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     pub(crate) fn ip(&self) -> IpAddr {
@@ -110,7 +134,7 @@ fn install(
     );
 }
 
-fn configure(dir: &Path, address: SocketAddr, domain: &str, identity: &Identity) {
+fn configure(dir: &Path, address: SocketAddr, domain: &str, identity: &Identity, more: &str) {
     let etc = dir.join("etc");
     let (ip, port, dir) = (address.ip(), address.port(), dir.display());
     let user = Command::new("id").args(["-u", "postfix"]).output().expect("coreutils are here");
@@ -129,7 +153,6 @@ inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
 myhostname = mx.{domain}
 mydestination =
-mynetworks =
 smtpd_peername_lookup = no
 alias_maps =
 alias_database =
@@ -141,7 +164,7 @@ virtual_gid_maps = static:{user}
 smtpd_tls_security_level = may
 smtpd_tls_chain_files = {dir}/etc/key.pem, {dir}/etc/cert.pem
 smtpd_tls_received_header = yes
-"
+{more}"
     );
     let master = format!(
         "{ip}:{port} inet n - n - - smtpd
@@ -156,6 +179,7 @@ proxymap unix - - n - - proxymap
 error unix - - n - - error
 retry unix - - n - - error
 virtual unix - n n - - virtual
+smtp unix - - n - - smtp
 anvil unix - - n - 1 anvil
 postlog unix-dgram n - n - 1 postlogd
 "

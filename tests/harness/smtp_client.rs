@@ -1,10 +1,10 @@
 //! A client that says exactly what a test tells it to.
 
 use super::PATIENCE;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::timeout,
 };
 
@@ -15,11 +15,18 @@ pub(crate) struct SmtpClient {
 impl SmtpClient {
     /// Connects, and checks that it is greeted.
     pub(crate) async fn connect(address: SocketAddr) -> SmtpClient {
-        let stream = TcpStream::connect(address).await.expect("the SMTP port takes connections");
-        let mut client = SmtpClient { stream: BufReader::new(stream) };
+        let mut client = SmtpClient::open(Ipv4Addr::LOCALHOST, address).await;
         let greeting = client.reply().await;
         assert!(greeting.starts_with("220 "), "greeting: {greeting}");
         client
+    }
+
+    /// Connects from an address of this machine, whatever the greeting will be.
+    pub(crate) async fn open(from: Ipv4Addr, address: SocketAddr) -> SmtpClient {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind((from, 0).into()).expect("an address of this machine");
+        let stream = socket.connect(address).await.expect("the SMTP port takes connections");
+        SmtpClient { stream: BufReader::new(stream) }
     }
 
     /// Connects, and says EHLO.

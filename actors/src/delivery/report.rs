@@ -97,7 +97,7 @@ impl Reporter {
             Some(octets) => Returned::Header(&octets[..mail::read::headers_end(octets)]),
         };
         let content = DsnReport {
-            message_id: &MessageId::new(rand::random(), &self.hostname),
+            message_id: &MessageId::new(now, rand::random(), &self.hostname),
             from: &self.from,
             to,
             date: now,

@@ -461,6 +461,7 @@ impl Fixture {
                         from_id: None,
                         notify: None,
                         original_recipient: None,
+                        once: None,
                         address,
                     }
                 })
@@ -477,6 +478,7 @@ impl Fixture {
             msg_from: Address::parse("app@example.com").unwrap(),
             envid: None,
             ret: None,
+            repeatable: None,
         }
     }
 
@@ -560,6 +562,7 @@ fn options(peer: &Peer, receiver: &Receiver, clock: &Clock, metrics: &Metrics) -
             batch: 1000,
             keep_events: Duration::from_secs(30 * 24 * 3600),
         },
+        event_readers: crate::EventReaderLimits { max: 10, per_account_max: 10 },
         metrics: metrics.clone(),
         threads: Threads::Current,
     }
@@ -620,5 +623,7 @@ fn account() -> AccountRecord {
         created: START,
         routes: Vec::new(),
         replaced_secret: None,
+        scram: None,
+        deduplicate_message_id: false,
     }
 }

@@ -40,7 +40,7 @@ impl Case<'_> {
         let domain = Domain::parse("mail.sender.example").unwrap();
         let address = Address::parse(self.recipient).unwrap();
         DsnReport {
-            message_id: &MessageId::new([7; 16], &domain),
+            message_id: &MessageId::new(Timestamp::from_millis(1_000_000_000), [7; 12], &domain),
             from: &Address::parse("mailer-daemon@mail.sender.example").unwrap(),
             to: &Address::parse("rider@sender.example").unwrap(),
             date: Timestamp::from_millis(1_000_000_000),

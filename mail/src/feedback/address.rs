@@ -27,8 +27,7 @@ fn unescaped(text: &str) -> String {
         out.push_str(before);
         match after.split_once('}') {
             Some((hex, behind)) if hex.len() <= 6 => {
-                let character = u32::from_str_radix(hex, 16).ok().and_then(char::from_u32);
-                out.extend(character);
+                out.extend(hexadecimal(hex).and_then(char::from_u32));
                 rest = behind;
             }
             _ => {
@@ -39,6 +38,12 @@ fn unescaped(text: &str) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// A number of hexadecimal digits alone.
+pub(super) fn hexadecimal(text: &str) -> Option<u32> {
+    // A sign is no digit.
+    text.bytes().all(|b| b.is_ascii_hexdigit()).then(|| u32::from_str_radix(text, 16).ok())?
 }
 
 #[cfg(test)]
@@ -55,6 +60,7 @@ mod tests {
             ("utf-8;jürgen@example.org", Some("jürgen@example.org")),
             ("friend@example.org", Some("friend@example.org")),
             (r"utf-8; \x{110000}\x{@example.org", None),
+            (r"utf-8; j\x{+FC}rgen@example.org", Some("jrgen@example.org")),
             ("x400; /c=de/", None),
             ("", None),
         ] {

@@ -2,8 +2,8 @@
 //! for each recipient, and a copy of the message behind a fixed line.
 
 use super::{
-    OriginalMessage, RecipientStatus, StatusAction, StatusNotification, address, original_message,
-    status::Answer,
+    OriginalMessage, RecipientStatus, StatusAction, StatusNotification, address, answer::Answer,
+    original_message,
 };
 use memchr::memmem;
 
@@ -34,14 +34,13 @@ pub(super) fn read(body: &[u8]) -> Option<StatusNotification> {
 fn recipient(paragraph: &str) -> Option<RecipientStatus> {
     let (first, rest) = paragraph.trim().split_once('\n')?;
     let name = address::plain(first.strip_suffix(':')?)?;
-    let rest = rest.split_whitespace().collect::<Vec<_>>().join(" ");
-    let (code, enhanced, text) = match Answer::read(&rest) {
-        Some(answer) => (Some(answer.code), answer.enhanced, answer.text),
-        None => {
-            // `(#5.1.1)` at the end.
-            let enhanced = rest.rsplit_once("(#").and_then(|(_, code)| code.split(')').next()?.parse().ok());
-            (None, enhanced, rest)
-        }
+    let told = rest.lines().filter(|line| !line.starts_with("Giving up on ")).flat_map(str::split_whitespace);
+    let told = told.collect::<Vec<_>>().join(" ");
+    let answer = Answer::read(&told);
+    // Of qmail itself: `(#5.1.1)` at the end.
+    let status = match &answer {
+        Some(_) => None,
+        None => told.rsplit_once("(#").and_then(|(_, code)| code.split(')').next()?.parse().ok()),
     };
-    Some(RecipientStatus::judged(vec![name], StatusAction::Failed, code, enhanced, text))
+    Some(RecipientStatus::judged(vec![name], StatusAction::Failed, answer, status, told))
 }

@@ -1,7 +1,11 @@
 //! Reading delivery status notifications (RFC 3464, RFC 6533).
 
 use super::{
-    OriginalMessage, RecipientStatus, StatusAction, StatusNotification, address::typed, blocks, value,
+    MESSAGE_ID_MAX, OriginalMessage, RecipientStatus, StatusAction, StatusNotification,
+    address::{hexadecimal, typed},
+    answer::Answer,
+    blocks::blocks,
+    value,
 };
 use crate::EnhancedCode;
 
@@ -11,14 +15,17 @@ const BLOCKS_MAX: usize = 1_000;
 const ENVELOPE_ID_MAX: usize = 100;
 
 /// Reads the machine-readable part. `None` when it tells of no recipient.
-pub(super) fn read(part: &[u8], original: OriginalMessage) -> Option<StatusNotification> {
+pub(super) fn read(part: &[u8], mut original: OriginalMessage) -> Option<StatusNotification> {
     let mut envelope_id = None;
     let mut recipients = Vec::new();
     for block in blocks(part).take(BLOCKS_MAX) {
-        envelope_id = envelope_id.or_else(|| {
-            let id = unxtext(&value(block, "Original-Envelope-Id")?);
-            Some(id).filter(|id| id.len() <= ENVELOPE_ID_MAX)
-        });
+        envelope_id = envelope_id
+            .or_else(|| value(block, "Original-Envelope-Id").filter(|id| id.len() <= ENVELOPE_ID_MAX));
+        // Gmail and Postfix tell what else may be returned with the header, or not at all.
+        let message_id = || value(block, "X-Original-Message-ID").filter(|id| id.len() <= MESSAGE_ID_MAX);
+        original.message_id = original.message_id.or_else(message_id);
+        let sender = || typed(&value(block, "X-Postfix-Sender")?);
+        original.return_path = original.return_path.or_else(sender);
         recipients.extend(recipient(block));
     }
     (!recipients.is_empty()).then_some(StatusNotification { envelope_id, recipients, original })
@@ -39,64 +46,33 @@ fn recipient(block: &[u8]) -> Option<RecipientStatus> {
     let status: Option<EnhancedCode> =
         value("Status").and_then(|status| status.split([' ', '(']).next()?.parse().ok());
     let diagnostic = value("Diagnostic-Code").unwrap_or_default();
-    let (kind, said) = diagnostic.split_once(';').unwrap_or(("", &diagnostic));
-    let answer = kind.trim().eq_ignore_ascii_case("smtp").then(|| Answer::read(said.trim())).flatten();
-    let (code, enhanced, text) = match answer {
-        Some(answer) => (Some(answer.code), answer.enhanced.or(status), answer.text),
-        None => (None, status, said.trim().to_owned()),
+    let (is_smtp, said) = match diagnostic.split_once(';') {
+        Some((kind, said)) if is_type(kind) => (kind.trim().eq_ignore_ascii_case("smtp"), said.trim()),
+        // Some programs forget the type.
+        _ => (true, diagnostic.trim()),
     };
-    Some(RecipientStatus::judged(names, action, code, enhanced, text))
+    let quoted = match is_smtp {
+        true => Some(said),
+        // Old versions of Postfix: `X-Postfix; host mx.example said: 550 ...`.
+        false => said.split_once(" said: ").map(|(_, quoted)| quoted),
+    };
+    let answer = quoted.and_then(Answer::read);
+    Some(RecipientStatus::judged(names, action, answer, status, said.to_owned()))
 }
 
-/// A reply as reports quote it.
-pub(super) struct Answer {
-    pub(super) code: u16,
-    pub(super) enhanced: Option<EnhancedCode>,
-    pub(super) text: String,
-}
-
-impl Answer {
-    /// `550 5.1.1 text`, or lines run together as `550-5.1.1 text 550 5.1.1 more`. Texts of people may stand in front
-    /// of the code (`host said: 550 ...`).
-    pub(super) fn read(said: &str) -> Option<Answer> {
-        let words: Vec<_> = said.split(' ').filter(|word| !word.is_empty()).collect();
-        let (at, code) = words.iter().enumerate().find_map(|(at, word)| Some((at, reply_code(word)?)))?;
-        let mut parts = Vec::new();
-        let mut enhanced: Option<EnhancedCode> = None;
-        for (place, &word) in words[at..].iter().enumerate() {
-            let word = match reply_code(word) {
-                Some(again) if again == code => word[3..].trim_start_matches('-'),
-                _ => word,
-            };
-            match word.trim_start_matches('#').parse() {
-                Ok(found)
-                    if enhanced.is_none_or(|known| known == found) && (place < 3 || enhanced.is_some()) =>
-                {
-                    enhanced = Some(found);
-                }
-                _ if word.is_empty() => {}
-                _ => parts.push(word),
-            }
-        }
-        Some(Answer { code, enhanced, text: parts.join(" ") })
-    }
-}
-
-/// A word that begins a line of a reply: three digits, alone or with a hyphen behind.
-fn reply_code(word: &str) -> Option<u16> {
-    let digits = word.get(..3)?;
-    let fits = digits.bytes().all(|b| b.is_ascii_digit())
-        && !matches!(word.as_bytes().get(3), Some(b) if *b != b'-');
-    fits.then(|| digits.parse().ok()).flatten().filter(|code| (200..600).contains(code))
+/// RFC 3464, 2.1.2.
+fn is_type(text: &str) -> bool {
+    let text = text.trim();
+    text.starts_with(|c: char| c.is_ascii_alphabetic()) && !text.contains(' ')
 }
 
 /// RFC 3461, 4: `+2B` is a plus sign. What is none is left as it is.
-fn unxtext(text: &str) -> String {
+pub(super) fn unxtext(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
-        let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        match hex.filter(|_| *first == b'+').and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+        let hex = after.get(..2).filter(|_| *first == b'+').and_then(|hex| std::str::from_utf8(hex).ok());
+        match hex.and_then(hexadecimal).and_then(|byte| u8::try_from(byte).ok()) {
             Some(byte) => {
                 bytes.push(byte);
                 rest = &after[2..];

@@ -14,13 +14,13 @@ const MAX_HEADER: usize = 1024 * 1024;
 
 /// A message or MIME part, not decoded.
 pub(crate) struct Entity<'a> {
-    pub(super) header: &'a [u8],
+    pub(crate) header: &'a [u8],
     pub(crate) body: &'a [u8],
     pub(crate) content_type: String,
     parameters: BTreeMap<String, String>,
     disposition: String,
     filename: String,
-    pub(super) parts: Vec<Entity<'a>>,
+    pub(crate) parts: Vec<Entity<'a>>,
 }
 
 impl<'a> Entity<'a> {
@@ -103,6 +103,12 @@ impl<'a> Entity<'a> {
 
     pub(crate) fn decoded(&self) -> Cow<'a, [u8]> {
         self.transfer().decode(self.body)
+    }
+
+    /// The start of the content, of what at most `max` octets encode.
+    pub(crate) fn decoded_start(&self, max: usize) -> Cow<'a, [u8]> {
+        let transfer = self.transfer();
+        transfer.decode(transfer.start(self.body, max))
     }
 
     /// The content as text with `\n` lines, cut. No more is decoded than that needs, as a body may be a hundred

@@ -1,6 +1,9 @@
+mod chunking;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::extensions::Extensions;
 
 const GREETING: &str = "220 mx.example ESMTP\r\n";
 

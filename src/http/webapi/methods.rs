@@ -38,7 +38,9 @@ pub(super) const METHODS: &[ApiMethod] = &[
         name: "Send",
         summary: "Sends a message to one or more recipients.",
         notes: "When it answers with 200, the message is on stable storage for every recipient. Delivery follows, \
-            with retries; webhooks tell what became of it. Files come with the form, or as base64 in the request.",
+            with retries; webhooks tell what became of it. Files come with the form, or as base64 in the request. \
+            With a header Idempotency-Key, a call that is made again with the same key within a day gets the answer \
+            of the first, and nothing is queued twice.",
         example: r#"{
   "To": [{"Name": "A friend", "Address": "friend@remote.example"}],
   "Subject": "Hello",

@@ -4,7 +4,6 @@ mod assets;
 mod messages;
 mod methods;
 mod openapi;
-mod origin;
 mod pages;
 mod schema;
 mod send;
@@ -12,13 +11,14 @@ mod suppressions;
 
 use super::{
     Http,
-    auth::{AuthError, Login},
+    auth::Login,
     body,
     client::Client,
     error::{ApiError, Code},
     form::Form,
+    login::{NoAnswer, TEXT, login},
+    origin,
 };
-use crate::limiter::TooMany;
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{Method, header},
@@ -30,6 +30,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use tokio::time::Instant;
 
+pub(super) use pages::disarm;
+
 type Result = std::result::Result<HttpResponse, ApiError>;
 
 /// What a method is given.
@@ -38,6 +40,7 @@ struct Call {
     login: Login,
     client: Client,
     form: Form,
+    idempotency_key: Option<header::HeaderValue>,
 }
 
 impl Call {
@@ -84,7 +87,7 @@ async fn dispatch(http: Data<Http>, request: HttpRequest, payload: Payload) -> H
     }
 }
 
-async fn not_allowed(allow: &'static str, payload: Payload) -> HttpResponse {
+pub(super) async fn not_allowed(allow: &'static str, payload: Payload) -> HttpResponse {
     body::drain(payload).await;
     let mut response = HttpResponse::MethodNotAllowed();
     response.insert_header((header::ALLOW, allow)).content_type(TEXT).body(format!("use {allow}\n"))
@@ -116,90 +119,23 @@ async fn measured_call(
     response
 }
 
-const TEXT: &str = "text/plain; charset=utf-8";
-
 async fn call(
     http: Data<Http>,
     method: &ApiMethod,
     request: &HttpRequest,
     payload: Payload,
 ) -> std::result::Result<HttpResponse, NoAnswer> {
-    let client = Client::of(request);
-    let directory = http.app.handles.store.directory();
-    let authorization = request.headers().get(header::AUTHORIZATION);
-    let login = match http.logins.check(&directory, authorization, client.address).await {
+    let login = match login(&http, request).await {
         Ok(login) => login,
-        Err(error) => {
-            count_failure(&http, error, client);
+        Err(refusal) => {
             body::drain(payload).await;
-            return Err(error.into());
+            return Err(refusal);
         }
     };
+    let client = Client::of(request);
     let form = http.forms.read(request, payload).await?;
-    Ok((method.call)(Call { http, login, client, form }).await?)
-}
-
-fn count_failure(http: &Http, error: AuthError, client: Client) {
-    let counter = match error {
-        AuthError::Wrong => &http.metrics.authentication_failures,
-        AuthError::TooMany(_) => &http.metrics.authentication_refusals,
-        AuthError::Missing | AuthError::Busy | AuthError::Failed => return,
-    };
-    counter.with_label_values(&["webapi"]).inc();
-    tracing::debug!(remote = %client.address, ?error, "a login failed");
-}
-
-/// Why a method has no answer of its own.
-enum NoAnswer {
-    Unauthorized,
-    TooMany(TooMany),
-    Error(ApiError),
-}
-
-impl NoAnswer {
-    fn response(&self) -> HttpResponse {
-        match self {
-            NoAnswer::Unauthorized => HttpResponse::Unauthorized()
-                .insert_header((header::WWW_AUTHENTICATE, "Basic realm=\"webapi\""))
-                .content_type(TEXT)
-                .body("log in with an e-mail address of the account and its password\n"),
-            NoAnswer::TooMany(too_many) => HttpResponse::TooManyRequests()
-                .insert_header((header::RETRY_AFTER, too_many.retry_after_secs()))
-                .content_type(TEXT)
-                .body("too many logins from your network failed; try again later\n"),
-            NoAnswer::Error(error) => error.response(),
-        }
-    }
-
-    /// For metrics.
-    fn result(&self) -> &'static str {
-        match self {
-            NoAnswer::Unauthorized => "unauthorized",
-            NoAnswer::TooMany(_) => "limited",
-            NoAnswer::Error(error) => match error.code {
-                Code::Server => "server",
-                Code::Busy => "busy",
-                _ => "refused",
-            },
-        }
-    }
-}
-
-impl From<ApiError> for NoAnswer {
-    fn from(error: ApiError) -> NoAnswer {
-        NoAnswer::Error(error)
-    }
-}
-
-impl From<AuthError> for NoAnswer {
-    fn from(error: AuthError) -> NoAnswer {
-        match error {
-            AuthError::Missing | AuthError::Wrong => NoAnswer::Unauthorized,
-            AuthError::TooMany(too_many) => NoAnswer::TooMany(too_many),
-            AuthError::Busy => NoAnswer::Error(ApiError::busy()),
-            AuthError::Failed => NoAnswer::Error(ApiError::server("a password could not be compared")),
-        }
-    }
+    let idempotency_key = request.headers().get(send::IDEMPOTENCY_KEY).cloned();
+    Ok((method.call)(Call { http, login, client, form, idempotency_key }).await?)
 }
 
 /// Nothing is told.

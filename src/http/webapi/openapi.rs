@@ -3,6 +3,7 @@
 use super::{
     methods::{Answer, ApiMethod, METHODS},
     schema::{SCHEMAS, codes},
+    send::IDEMPOTENCY_KEY,
 };
 use serde_json::{Map, Value, json};
 
@@ -56,13 +57,22 @@ fn operation(method: &ApiMethod) -> Value {
         answers[status] = json!({"$ref": format!("#/components/responses/{name}")});
     }
     let description = format!("{} {}", method.summary, method.notes);
-    json!({
+    let mut operation = json!({
         "operationId": method.name,
         "summary": method.summary.trim_end_matches('.'),
         "description": description.trim_end(),
         "requestBody": {"required": true, "content": forms(method)},
         "responses": answers,
-    })
+    });
+    if method.takes_files {
+        operation["parameters"] = json!([{
+            "name": IDEMPOTENCY_KEY,
+            "in": "header",
+            "description": "A text of the application's for this message; the same call with it is answered as the first.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+        }]);
+    }
+    operation
 }
 
 /// Both kinds of form.

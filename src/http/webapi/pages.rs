@@ -3,7 +3,7 @@
 mod fields;
 mod policy;
 
-pub(super) use policy::disarm;
+pub(in crate::http) use policy::disarm;
 
 use super::{
     methods::{Answer, ApiMethod, METHODS},

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use store::records::{SuppressionRecord, SuppressionSource};
 
 /// The most octets of a reason.
-const REASON_MAX: usize = 2_000;
+const REASON_MAX: usize = SuppressionRecord::REASON_MAX;
 /// Entries that are read at a time.
 const PAGE: usize = 500;
 

@@ -1,4 +1,5 @@
-//! From layout 5 to 6: secrets of webhooks can be replaced, and hooks wait for others and tell others again.
+//! From layout 5 to 6: secrets of webhooks can be replaced, hooks wait for others and tell others again, and accounts
+//! have keys for SCRAM.
 
 use super::operations::convert;
 use crate::{
@@ -83,6 +84,8 @@ fn account(old: RoutedAccount) -> AccountRecord {
         created: old.created,
         routes: old.routes,
         replaced_secret: None,
+        scram: None,
+        deduplicate_message_id: false,
     }
 }
 

@@ -74,6 +74,29 @@ pub struct AccountRecord {
     pub routes: Vec<Route>,
     /// The secret before it was replaced, which signs as well while receivers change over.
     pub replaced_secret: Option<ReplacedSecret>,
+    /// The same password as in `password_hash`, for SCRAM; none where only the hash was ever seen.
+    pub scram: Option<ScramKeys>,
+    /// What comes again over SMTP within a day, with the same Message-ID, is queued once.
+    pub deduplicate_message_id: bool,
+}
+
+/// What is kept of a password to check SCRAM-SHA-256 (RFC 5802, 3; RFC 7677). A secret: who has it can guess passwords.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScramKeys {
+    /// 16 random octets.
+    pub salt: [u8; 16],
+    /// Iterations of PBKDF2.
+    pub iterations: u32,
+    /// StoredKey.
+    pub stored_key: [u8; 32],
+    /// ServerKey.
+    pub server_key: [u8; 32],
+}
+
+impl fmt::Debug for ScramKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScramKeys").field("iterations", &self.iterations).finish_non_exhaustive()
+    }
 }
 
 impl AccountRecord {

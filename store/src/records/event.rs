@@ -88,6 +88,11 @@ impl EventKind {
         }
     }
 
+    /// The kind of that name.
+    pub fn named(name: &str) -> Option<EventKind> {
+        EventKind::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// Whether a webhook tells about it.
     pub fn makes_hook(self) -> bool {
         !matches!(self, EventKind::Queued | EventKind::Attempted)

@@ -6,6 +6,7 @@ mod hold_rule;
 mod hook;
 mod mailbox;
 mod message;
+mod repeat;
 mod returned;
 mod sts_policy;
 mod suppression;
@@ -13,7 +14,7 @@ mod usage;
 
 pub use directory::{
     AccountRecord, AddressPattern, DkimKeyRecord, DomainRecord, IncomingWebhook, OutgoingWebhook,
-    ReplacedSecret,
+    ReplacedSecret, ScramKeys,
 };
 pub use event::{EventKind, EventRecord};
 pub use hold_rule::HoldRuleRecord;
@@ -25,6 +26,7 @@ pub use message::{
     Attempt, AttemptResult, Hold, MessageOutcome, QueueRecord, RetiredRecord, SmtpAnswer, TlsFacts,
     TlsPolicyKind, TlsVerified,
 };
+pub use repeat::{FirstAnswer, RepeatRecord, Repeated};
 pub use returned::{ReturnKind, ReturnRecord};
 pub use sts_policy::{StsMode, StsPolicyRecord};
 pub use suppression::{Final, Streak, SuppressionRecord, SuppressionSource};

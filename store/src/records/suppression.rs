@@ -18,6 +18,11 @@ pub struct SuppressionRecord {
     pub source: SuppressionSource,
 }
 
+impl SuppressionRecord {
+    /// The most octets of a reason that comes from outside.
+    pub const REASON_MAX: usize = 2_000;
+}
+
 /// Who put an address on the list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum SuppressionSource {
@@ -31,6 +36,29 @@ pub enum SuppressionSource {
     Dsn(QueueId),
     /// A complaint about that message.
     Complaint(QueueId),
+}
+
+impl SuppressionSource {
+    /// As it is shown.
+    pub fn name(&self) -> &'static str {
+        match self {
+            SuppressionSource::Manual => "manual",
+            SuppressionSource::Application => "application",
+            SuppressionSource::Queue(_) => "queue",
+            SuppressionSource::Dsn(_) => "DSN",
+            SuppressionSource::Complaint(_) => "complaint",
+        }
+    }
+
+    /// The message that caused the entry.
+    pub fn message(&self) -> Option<QueueId> {
+        match self {
+            SuppressionSource::Manual | SuppressionSource::Application => None,
+            SuppressionSource::Queue(id) | SuppressionSource::Dsn(id) | SuppressionSource::Complaint(id) => {
+                Some(*id)
+            }
+        }
+    }
 }
 
 /// The latest retired messages to one base address of which one failed, for the rule of three.

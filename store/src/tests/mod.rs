@@ -2,12 +2,14 @@
 
 mod directory;
 mod due;
+mod events;
 mod hold_rules;
 mod hooks;
 mod limits;
 mod lists;
 mod mailboxes;
 mod operations;
+mod repeats;
 mod returned;
 mod settle;
 mod sts;
@@ -127,6 +129,8 @@ fn account() -> AccountRecord {
         created: NOW,
         routes: Vec::new(),
         replaced_secret: None,
+        scram: None,
+        deduplicate_message_id: false,
     }
 }
 
@@ -149,6 +153,7 @@ fn submission(recipients: &[&str], content: &'static [u8]) -> Submission {
                 destination: address(recipient).domain().as_ascii().into(),
                 notify: None,
                 original_recipient: None,
+                once: None,
             })
             .collect(),
         message_id: "<1@example.com>".into(),
@@ -163,6 +168,7 @@ fn submission(recipients: &[&str], content: &'static [u8]) -> Submission {
         msg_from: address("app@example.com"),
         envid: None,
         ret: None,
+        repeatable: None,
     }
 }
 
@@ -377,6 +383,26 @@ fn a_mailbox_failure_suppresses_at_once_and_only_once() {
         Ok(Applied::Unsuppressed)
     );
     assert_eq!(f.try_apply(Change::Unsuppress { account, address }), Err(Refusal::NotFound));
+}
+
+#[test]
+fn many_addresses_are_suppressed_at_once_and_those_there_already_stay_as_they_are() {
+    let mut f = Fixture::new();
+    let new = |text: &str, reason: &str| NewSuppression {
+        account: ACCOUNT,
+        address: address(text),
+        now: NOW,
+        reason: reason.into(),
+        source: SuppressionSource::Manual,
+    };
+    f.apply(Change::Suppress(new("ann@b.example", "first")));
+    let many = ["bob@b.example", "Ann+x@b.example", "BOB@b.example", "eve@b.example"];
+    let many = many.map(|text| new(text, "later")).to_vec();
+    assert_eq!(f.apply(Change::SuppressMany(many)), Applied::SuppressedMany { added: 2, present: 2 });
+    assert_eq!(f.apply(Change::SuppressMany(Vec::new())), Applied::SuppressedMany { added: 0, present: 0 });
+    let list = f.store.read(|view| view.suppressions(ACCOUNT, None, 10)).unwrap();
+    let shown: Vec<_> = list.iter().map(|(base, record)| (base.as_str(), record.reason.as_str())).collect();
+    assert_eq!(shown, [("ann@b.example", "first"), ("bob@b.example", "later"), ("eve@b.example", "later")]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::*;
 use mail::feedback::{
-    Complaint, Feedback, OriginalMessage, RecipientStatus, StatusAction, StatusNotification,
+    Complaint, Feedback, OriginalMessage, RecipientStatus, ReportedCode, StatusAction, StatusNotification,
 };
 
 const FRIEND: &str = "friend@remote.example";
@@ -12,7 +12,7 @@ fn status(recipient: &str, action: StatusAction, code: u16, text: &str) -> Recip
     RecipientStatus {
         names: vec![address(recipient)],
         action,
-        code,
+        code: ReportedCode::Quoted(code),
         enhanced,
         text: text.into(),
         verdict: Verdict::of(code, enhanced, text),
@@ -118,12 +118,38 @@ fn a_report_of_a_failure_suppresses_like_an_answer() {
     assert!(f.comes_to(1, Some(failed("Friend+tag@remote.example"))).suppressing);
     let entry = f.suppressed().unwrap();
     assert_eq!(entry.source, SuppressionSource::Dsn(id));
-    assert!(
-        entry.reason.starts_with("550 5.1.1 5.1.1 no such user (mailbox, permanent)"),
-        "{}",
-        entry.reason
-    );
+    let expected = format!("550 5.1.1 no such user (mailbox, permanent); DSN about queue message {id}");
+    assert_eq!(entry.reason, expected);
     assert!(f.latest().suppressing);
+}
+
+#[test]
+fn a_status_without_a_reply_suppresses_only_where_it_speaks_of_the_mailbox_or_domain() {
+    for (code, enhanced, suppressing) in [
+        (ReportedCode::FromStatus(500), "5.1.1", true),
+        (ReportedCode::FromStatus(500), "5.1.2", true),
+        (ReportedCode::FromStatus(500), "5.2.1", true),
+        (ReportedCode::FromStatus(400), "4.1.1", false),
+        (ReportedCode::FromStatus(500), "5.2.2", false),
+        (ReportedCode::FromStatus(500), "5.4.4", false),
+        (ReportedCode::FromStatus(400), "4.4.7", false),
+        (ReportedCode::Untold, "", false),
+        (ReportedCode::Quoted(554), "5.4.4", true),
+    ] {
+        let mut f = Fixture::new();
+        let mut arrived = None;
+        // Three in a row are not too many, unless somebody answered.
+        for seed in 1..=3 {
+            f.delivered(seed);
+            let enhanced = enhanced.parse().ok();
+            let verdict = Verdict::of(code.number(), enhanced, "");
+            let told = status(FRIEND, StatusAction::Failed, 0, "");
+            let told = RecipientStatus { code, enhanced, verdict, ..told };
+            arrived = Some(f.comes_to(seed, Some(dsn(&[told]))));
+            assert_eq!(f.latest().code, code.number());
+        }
+        assert_eq!(f.suppressed().is_some(), suppressing, "{code:?} {enhanced}: {arrived:?}");
+    }
 }
 
 #[test]
@@ -172,7 +198,9 @@ fn a_complaint_suppresses_at_once() {
     let event = f.latest();
     assert_eq!((event.kind, event.suppressing, event.code), (EventKind::Failed, true, 0));
     assert!(event.error.contains("complaint"));
-    assert_eq!(f.suppressed().unwrap().source, SuppressionSource::Complaint(id));
+    let entry = f.suppressed().unwrap();
+    assert_eq!(entry.source, SuppressionSource::Complaint(id));
+    assert_eq!(entry.reason, format!("complaint about queue message {id}"));
 }
 
 #[test]
@@ -210,7 +238,8 @@ fn reports_without_a_from_id_are_matched_by_name_and_recipient() {
     let id = Some(known.as_str());
     for (feedback, expected) in [
         (status(Some(&bare), None, FRIEND), true),
-        (status(Some("my-envelope"), None, FRIEND), true),
+        (status(Some("my+20envelope"), None, FRIEND), true),
+        (status(Some("my+2B20envelope"), None, FRIEND), true),
         (status(Some("unknown"), id, FRIEND), true),
         (status(None, id, "FRIEND@Remote.example"), true),
         (status(None, id, "stranger@remote.example"), false),
@@ -224,7 +253,7 @@ fn reports_without_a_from_id_are_matched_by_name_and_recipient() {
     ] {
         let mut f = Fixture::new();
         let mut sent = submission(&["other@remote.example", FRIEND], b"x");
-        sent.envid = Some("my-envelope".into());
+        sent.envid = Some("my+20envelope".into());
         let Applied::Accepted(QueueId(first)) = f.apply(Change::Accept(sent)) else { panic!() };
         let arrived = f.comes(|arrival| arrival.feedback = Some(feedback.clone()));
         assert_eq!(arrived.returned.is_some(), expected, "{feedback:?}");
@@ -298,4 +327,20 @@ fn what_comes_back_goes_with_the_history_and_is_bounded() {
         .unwrap();
     let arrived = f.comes_to(1, Some(failed(FRIEND)));
     assert_eq!((arrived.returned, f.suppressed()), (None, None), "nobody knows it any more");
+}
+
+#[test]
+fn a_report_that_comes_to_two_addresses_is_told_once() {
+    let mut f = Fixture::new();
+    let id = f.delivered(1);
+    let events = f.events().len();
+    let mut arrival = arrival(None);
+    arrival.feedback = Some(failed(FRIEND));
+    arrival.recipients[0].from_id = Some(from_id(1));
+    arrival.recipients.push(arrival.recipients[0].clone());
+    let Applied::Arrived(arrived) = f.apply(Change::Arrive(arrival)) else { panic!() };
+    assert_eq!(arrived.iter().filter(|arrived| arrived.returned.is_some()).count(), 1);
+    assert_eq!(f.events().len(), events + 1);
+    assert_eq!(f.hooks("out"), [EventKind::Failed]);
+    assert_eq!(f.store.read(|view| view.returns(id)).unwrap().len(), 1);
 }

@@ -8,11 +8,13 @@ use hickory_resolver::proto::{op::Message, rr::RecordType};
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, mpsc},
+    thread,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream, UdpSocket},
+    runtime::Builder,
     task::JoinHandle,
 };
 use zone::{Response, Zone, name};
@@ -95,6 +97,23 @@ impl Drop for DnsServer {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
     }
+}
+
+/// One that knows no names, for as long as the process runs.
+pub(crate) fn no_names() -> SocketAddr {
+    static ADDRESS: LazyLock<SocketAddr> = LazyLock::new(|| {
+        let (started, address) = mpsc::channel();
+        thread::spawn(move || {
+            let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                let server = DnsServer::start("").await;
+                started.send(server.address()).expect("somebody waits for it");
+                std::future::pending::<()>().await;
+            });
+        });
+        address.recv().expect("it starts")
+    });
+    *ADDRESS
 }
 
 fn record_type(text: &str) -> RecordType {

@@ -19,7 +19,7 @@ const POLICY_OF_ANSWERS: &str =
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; frame-ancestors 'none'";
 
 /// Makes the answer to a call harmless to a browser, which may get it without any page of ours around it.
-pub(in super::super) fn disarm(response: &mut HttpResponse) {
+pub(in crate::http) fn disarm(response: &mut HttpResponse) {
     restrict(response.headers_mut(), POLICY_OF_ANSWERS);
 }
 

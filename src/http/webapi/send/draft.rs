@@ -97,14 +97,14 @@ pub(super) fn draft(
     login: &Login,
     files: Vec<FormFile>,
     now: Timestamp,
-    random: [u8; 16],
+    random: [u8; 12],
 ) -> Result<Draft, ApiError> {
     let name = match request.from.first() {
         Some(from) => &from.name,
         None => &login.account.record.full_name,
     };
     let message_id = match request.message_id.as_str() {
-        "" => MessageId::new(random, addressed.from.domain()),
+        "" => MessageId::new(now, random, addressed.from.domain()),
         given => parse_message_id("MessageID", given)?,
     };
     let from = named(name, addressed.from)?;

@@ -2,6 +2,7 @@
 
 mod content;
 mod draft;
+mod repeat;
 mod request;
 
 use super::{Call, Result};
@@ -13,11 +14,12 @@ use actix_web::web;
 use actors::Journey;
 use content::{Preparation, Prepared, prepare};
 use draft::Addressed;
-use mail::{Draft, FromId, MessageId, ReversePath, Timestamp};
+use mail::{Draft, FromId, ReversePath, Timestamp};
+pub(super) use repeat::IDEMPOTENCY_KEY;
 pub(super) use request::Request;
 use schemars::JsonSchema;
 use serde::Serialize;
-use store::{NewRecipient, Submission as NewSubmission};
+use store::{NewRecipient, Submission as NewSubmission, records::FirstAnswer};
 
 /// A message that was accepted: it is on stable storage for every recipient.
 #[derive(Serialize, JsonSchema)]
@@ -48,10 +50,27 @@ struct Submission {
 
 /// A message that is on stable storage.
 struct Queued {
-    message_id: MessageId,
+    message_id: String,
     submissions: Vec<Submission>,
     /// Why the copy that was wanted is not in Sent.
     copy_error: Option<ApiError>,
+}
+
+impl Queued {
+    /// By the same request, when it came first.
+    fn before(answer: FirstAnswer) -> Queued {
+        let submissions =
+            (answer.first.0..).zip(answer.recipients).map(|(id, (address, from_id))| Submission {
+                address,
+                queue_msg_id: id,
+                from_id: from_id.as_ref().map(FromId::to_string).unwrap_or_default(),
+            });
+        Queued {
+            message_id: answer.message_id,
+            submissions: submissions.collect(),
+            copy_error: answer.copy_left_out.then(over_quota),
+        }
+    }
 }
 
 /// `Send`. It answers when everything is on stable storage.
@@ -67,13 +86,20 @@ pub(super) async fn send(call: Call) -> Result {
     http.metrics.submissions.with_label_values(&["webapi", result]).inc();
     let Queued { message_id, submissions, copy_error } = queued?;
     match copy_error {
-        None => Ok(json(&SendResult { message_id: message_id.as_str(), submissions })),
+        None => Ok(json(&SendResult { message_id: &message_id, submissions })),
         Some(error) => Err(error),
     }
 }
 
 async fn submit(mut call: Call) -> std::result::Result<Queued, ApiError> {
     let handles = &call.http.app.handles;
+    let repeatable = repeat::repeatable(call.idempotency_key.as_ref(), &call.form).await?;
+    if let Some(request) = &repeatable {
+        let (account, now) = (call.login.account.id, handles.clock.now());
+        if let Some(answer) = handles.store.read(|view| view.first_answer(account, request, now))?? {
+            return Ok(Queued::before(answer));
+        }
+    }
     // Composing and signing what has no room would only cost time.
     if handles.writer.room() == 0 {
         return Err(ApiError::busy());
@@ -136,8 +162,12 @@ async fn submit(mut call: Call) -> std::result::Result<Queued, ApiError> {
         msg_from,
         envid: None,
         ret: None,
+        repeatable,
     };
     let accepted = handles.writer.accept(submission).await?;
+    if let Some(answer) = accepted.before {
+        return Ok(Queued::before(answer));
+    }
     let submissions =
         accepted.ids.zip(answers).map(|(id, answer)| Submission { queue_msg_id: id, ..answer }).collect();
     let copy_error = match (copy_failed, accepted.copy_left_out) {
@@ -145,13 +175,17 @@ async fn submit(mut call: Call) -> std::result::Result<Queued, ApiError> {
             Code::Server,
             "the message is queued, but no copy could be stored in the mailbox Sent; do not send it again",
         )),
-        (false, true) => Some(ApiError::new(
-            Code::SentOverQuota,
-            "the message is queued, but its copy does not fit in the account's mailboxes; delete messages there, and do not send it again",
-        )),
+        (false, true) => Some(over_quota()),
         (false, false) => None,
     };
-    Ok(Queued { message_id, submissions, copy_error })
+    Ok(Queued { message_id: message_id.as_str().to_owned(), submissions, copy_error })
+}
+
+fn over_quota() -> ApiError {
+    ApiError::new(
+        Code::SentOverQuota,
+        "the message is queued, but its copy does not fit in the account's mailboxes; delete messages there, and do not send it again",
+    )
 }
 
 fn answer_of(recipient: &NewRecipient) -> Submission {
@@ -190,6 +224,7 @@ fn new_recipients(
             from_id,
             notify: None,
             original_recipient: None,
+            once: None,
         })
     };
     addressed.recipients().map(new).collect()
