@@ -173,8 +173,7 @@ impl Incoming {
             now,
             results: &authentication::field(&self.app.hostname, results.as_ref()),
         };
-        let content = received.into_content();
-        let prepared = self.prepare(id.name, trace.fields(), content, envelope.mail_from.is_null()).await?;
+        let prepared = self.prepare(id.name, trace.fields(), received, envelope.mail_from.is_null()).await?;
         let arrival = Arrival {
             now,
             content: prepared.content,
@@ -201,11 +200,11 @@ impl Incoming {
 
     /// Reads a message that does not run in a circle.
     async fn receive(&self, content: Bytes) -> Result<Received, Answer> {
-        let (hostname, verifying) = (self.app.hostname.clone(), self.authenticator.asks());
+        let verifying = self.authenticator.asks();
         let large = content.len() > READ_AT_ONCE_MAX;
         let work = move || match has_looped(&content) {
             true => Err(Unready::Loop),
-            false => Ok(Received::read(content, &hostname, verifying)),
+            false => Ok(Received::read(content, verifying)),
         };
         work_on(large, work).await?.map_err(not_ready)
     }
@@ -256,13 +255,14 @@ impl Incoming {
         &self,
         name: [u8; 16],
         trace: String,
-        content: Bytes,
+        received: Received,
         null_path: bool,
     ) -> Result<Prepared, Answer> {
-        let store = self.app.handles.store.clone();
-        let size = trace.len() + content.len();
+        let (store, hostname) = (self.app.handles.store.clone(), self.app.hostname.clone());
+        let size = trace.len() + received.size();
         let large = size > READ_AT_ONCE_MAX || store.is_large(size);
-        work_on(large, move || prepare(&store, name, &trace, content, null_path)).await?.map_err(not_ready)
+        let work = move || prepare(&store, name, &trace, received.into_content(&hostname), null_path);
+        work_on(large, work).await?.map_err(not_ready)
     }
 }
 

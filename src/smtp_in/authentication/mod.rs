@@ -185,7 +185,7 @@ mod tests {
     use std::net::UdpSocket;
 
     fn received(content: &str) -> Received {
-        Received::read(Bytes::copy_from_slice(content.as_bytes()), &"mx.example".parse().unwrap(), true)
+        Received::read(Bytes::copy_from_slice(content.as_bytes()), true)
     }
 
     async fn verify(nameserver: std::net::SocketAddr, content: &str) -> Results {
