@@ -5,6 +5,7 @@ mod chunk;
 mod commands;
 mod content;
 mod options;
+mod parameters;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -55,6 +56,8 @@ pub struct ServerSession {
     chunk_allowance: usize,
     errors: u32,
     failed_logins: u32,
+    /// Accepted MAIL commands.
+    messages: u32,
     idle_commands: u32,
 }
 
@@ -92,6 +95,7 @@ impl ServerSession {
             chunk_allowance: swallow_allowance(options.max_message_size),
             errors: 0,
             failed_logins: 0,
+            messages: 0,
             idle_commands: 0,
             options,
         };
@@ -194,6 +198,7 @@ impl ServerSession {
         let accepted = reply.is_positive();
         match std::mem::replace(&mut self.mode, Mode::Command) {
             Mode::Mail(mail) if accepted => {
+                self.messages = self.messages.saturating_add(1);
                 self.transaction = Transaction::new(Envelope { mail, recipients: Vec::new() });
                 self.chunk_allowance = swallow_allowance(self.options.max_message_size);
             }

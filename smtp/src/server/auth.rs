@@ -72,7 +72,7 @@ impl ServerSession {
         };
         match initial {
             None => {
-                let challenge = exchange.first_challenge();
+                let challenge = exchange.prompt();
                 self.challenge(exchange, challenge);
             }
             // An empty message, which could not be told from none (RFC 4954 section 4).

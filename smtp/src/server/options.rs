@@ -21,8 +21,8 @@ pub struct ServerOptions {
     pub max_idle_commands: u32,
     /// How clients log in, which they must before MAIL. With `None` none can, and none needs to.
     pub auth: Option<AuthOffer>,
-    /// What to offer. SIZE is set from `max_message_size`, AUTH from `auth`; STARTTLS is offered without TLS only, REQUIRETLS with TLS
-    /// only.
+    /// What to offer. SIZE is set from `max_message_size`, AUTH from `auth`; STARTTLS is offered without TLS only,
+    /// REQUIRETLS with TLS only. `limits.mail_max` is kept: one more MAIL ends the session with 421.
     pub extensions: Extensions,
     /// How long to wait for a client.
     pub timeouts: ServerTimeouts,

@@ -1,5 +1,6 @@
 mod auth;
 mod chunking;
+mod parameters;
 
 use proptest::prelude::*;
 

@@ -46,8 +46,8 @@ pub(crate) enum Asked {
 }
 
 impl Exchange {
-    /// What the server says when nothing came with AUTH.
-    pub(crate) fn first_challenge(&self) -> &'static str {
+    /// How the server asks for the message, where it has nothing to say of its own.
+    pub(crate) fn prompt(&self) -> &'static str {
         match self {
             // What clients of LOGIN wait for, though no standard says it.
             Self::Username => "Username:",
@@ -63,7 +63,7 @@ impl Exchange {
             Self::Username => match text(message) {
                 Some(username) => {
                     let password = Self::Password { username };
-                    let challenge = password.first_challenge().to_owned();
+                    let challenge = password.prompt().to_owned();
                     Next::Challenge(password, challenge)
                 }
                 None => Next::Refuse(malformed()),

@@ -83,6 +83,9 @@ fn plain_and_login_bring_a_client_in_however_its_words_are_cut() {
         (format!("AUTH LOGIN\r\n{user}\r\n{pencil}\r\n"), format!("334 VXNlcm5hbWU6\r\n{PASSWORD}{IN}")),
         (format!("AUTH LOGIN {user}\r\n{pencil}\r\n"), format!("{PASSWORD}{IN}")),
         (format!("AUTH PLAIN {}\r\nAUTH PLAIN {good}\r\n", plain("user", "ink")), format!("{OUT}{IN}")),
+        // Who wrote the message first is taken and ignored.
+        (format!("AUTH PLAIN {good}\r\nMAIL FROM:<> AUTH=<>\r\n"), format!("{IN}{FROM}")),
+        (format!("AUTH PLAIN {good}\r\nMAIL FROM:<> AUTH=e+3Dmc2@b\r\n"), format!("{IN}{FROM}")),
         (format!("AUTH PLAIN {good}\r\nRSET\r\nMAIL FROM:<>\r\n"), format!("{IN}{OK}{FROM}")),
         (format!("AUTH PLAIN {good}\r\nEHLO c\r\nMAIL FROM:<>\r\n"), format!("{IN}{EHLO}{FROM}")),
     ]);
