@@ -1,4 +1,4 @@
-//! Reports about messages that are late or failed (RFC 3464), as they are put in the sender's mailbox.
+//! Reports about messages that are late, failed or relayed (RFC 3464), as they are put in the sender's mailbox.
 
 mod status;
 mod text;
@@ -53,6 +53,19 @@ pub enum DsnAction {
         /// About when after that, should it fail; after the last one it is given up.
         later_attempts: Vec<Timestamp>,
     },
+    /// It went to a host that tells nothing of what becomes of it (RFC 3461, 5.2.2).
+    Relayed,
+}
+
+impl DsnAction {
+    /// The class of the status that goes with it (RFC 3463, 2).
+    pub fn class(&self) -> u8 {
+        match self {
+            DsnAction::Failed => 5,
+            DsnAction::Delayed { .. } => 4,
+            DsnAction::Relayed => 2,
+        }
+    }
 }
 
 /// One recipient of a report.
@@ -67,7 +80,7 @@ pub struct DsnRecipient<'a> {
     pub status: EnhancedCode,
     /// The host that was spoken to.
     pub remote_mta: Option<&'a str>,
-    /// Why it is not delivered.
+    /// What was heard of it last.
     pub reason: DsnReason<'a>,
     /// How often it was tried.
     pub attempts: usize,
@@ -75,7 +88,7 @@ pub struct DsnRecipient<'a> {
     pub last_attempt: Option<Timestamp>,
 }
 
-/// Why a message is not delivered.
+/// What was heard of a message last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DsnReason<'a> {
     /// What the host answered.

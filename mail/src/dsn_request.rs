@@ -52,6 +52,11 @@ impl DsnNotify {
         }
     }
 
+    /// Whether a report of success is wanted. It must have been asked for (4.1).
+    pub fn wants_success(asked: Option<DsnNotify>) -> bool {
+        matches!(asked, Some(DsnNotify::On { success: true, .. }))
+    }
+
     /// Whether a report of a delay is wanted. It may be sent where nothing was asked for (4.1).
     pub fn wants_delay(asked: Option<DsnNotify>) -> bool {
         match asked {
@@ -69,17 +74,21 @@ mod tests {
     #[test]
     fn reports_are_wanted_as_asked_and_bad_news_without_asking() {
         let on = |success, failure, delay| Some(DsnNotify::On { success, failure, delay });
-        for (asked, failure, delay) in [
-            (None, true, true),
-            (Some(DsnNotify::Never), false, false),
-            (on(true, false, false), false, false),
-            (on(false, true, false), true, false),
-            (on(false, false, true), false, true),
-            (on(true, true, true), true, true),
+        for (asked, success, failure, delay) in [
+            (None, false, true, true),
+            (Some(DsnNotify::Never), false, false, false),
+            (on(true, false, false), true, false, false),
+            (on(false, true, false), false, true, false),
+            (on(false, false, true), false, false, true),
+            (on(true, true, true), true, true, true),
         ] {
             assert_eq!(
-                (DsnNotify::wants_failure(asked), DsnNotify::wants_delay(asked)),
-                (failure, delay),
+                [
+                    DsnNotify::wants_success(asked),
+                    DsnNotify::wants_failure(asked),
+                    DsnNotify::wants_delay(asked)
+                ],
+                [success, failure, delay],
                 "{asked:?}"
             );
         }

@@ -46,7 +46,7 @@ impl Sender {
     }
 
     /// What stands behind the separator: as a return path, the FromID that it carries.
-    pub(crate) fn from_id(&self) -> Option<FromId> {
+    pub(crate) fn carried_from_id(&self) -> Option<FromId> {
         FromId::parse(self.address.split_at_separator(self.separator).1?)
     }
 

@@ -59,6 +59,8 @@ pub(crate) struct Attempted {
     pub(crate) connection: Option<Box<Connection>>,
     /// Recipients that the host takes in one transaction, where that is known.
     pub(crate) recipients_max: Option<usize>,
+    /// Whether the host reports what becomes of messages (RFC 3461).
+    pub(crate) reports: bool,
 }
 
 /// The content of the messages cannot be had.
@@ -260,13 +262,20 @@ fn conclude(
         }
     };
     let attempts = results.into_iter().map(|result: Option<_>| Some(facts.attempt(result?, ended))).collect();
-    Attempted { attempts, health, connection, recipients_max }
+    Attempted { attempts, health, connection, recipients_max, reports: facts.reports }
 }
 
 /// The outcome where no host was found that takes the messages.
 fn obstructed(started: Timestamp, ended: Timestamp, obstacle: Obstacle, count: usize) -> Attempted {
-    let mut facts =
-        Facts { started, connect_ms: 0, host: String::new(), address: None, tls: None, policy: None };
+    let mut facts = Facts {
+        started,
+        connect_ms: 0,
+        host: String::new(),
+        address: None,
+        tls: None,
+        policy: None,
+        reports: false,
+    };
     let mut error = obstacle.to_string();
     error.truncate(error.floor_char_boundary(TEXT_MAX));
     let failed =
@@ -298,7 +307,8 @@ fn obstructed(started: Timestamp, ended: Timestamp, obstacle: Obstacle, count: u
         Obstacle::Nowhere(_) | Obstacle::Setting(_) => (failed, Health::Unknown),
     };
     let attempt = facts.attempt(result, ended);
-    Attempted { attempts: vec![Some(attempt); count], health, connection: None, recipients_max: None }
+    let attempts = vec![Some(attempt); count];
+    Attempted { attempts, health, connection: None, recipients_max: None, reports: false }
 }
 
 /// The host offers BDAT, and does not know it.
@@ -397,6 +407,7 @@ struct Facts {
     address: Option<IpAddr>,
     tls: Option<TlsFacts>,
     policy: Option<TlsPolicyKind>,
+    reports: bool,
 }
 
 impl Facts {
@@ -408,6 +419,7 @@ impl Facts {
             address: Some(connection.hop.address.ip()),
             tls: connection.tls.clone(),
             policy: Some(connection.policy.kind),
+            reports: connection.extensions().dsn,
         }
     }
 

@@ -1,4 +1,4 @@
-//! DSNs about late and failed messages, for the Inbox of the account that sent them.
+//! DSNs about late, failed and relayed messages, for the Inbox of the account that sent them.
 
 use super::{RetrySchedule, plan::attempts_ahead};
 use bytes::Bytes;
@@ -41,14 +41,14 @@ impl Reporter {
         self.report(message, None, DsnAction::Failed, now).await
     }
 
-    /// Whether a report may be due with a settlement, after the `made`th attempt of its message.
-    pub(crate) fn is_due(&self, settlement: &Settlement, made: usize) -> bool {
-        action(&settlement.decision, made, &self.schedule).is_some()
+    /// What a report says that may be due with a settlement, after the `made`th attempt of its message. `success`: the
+    /// sender wants to know of success, and nobody else will tell.
+    pub(crate) fn due(&self, settlement: &Settlement, made: usize, success: bool) -> Option<DsnAction> {
+        action(&settlement.decision, made, &self.schedule, success)
     }
 
-    /// The report that is due with a settlement, after the `made`th attempt of its message.
-    pub(crate) async fn after_attempt(&self, settlement: &Settlement, made: usize) -> Option<Report> {
-        let action = action(&settlement.decision, made, &self.schedule)?;
+    /// The report that is due with a settlement, and says this.
+    pub(crate) async fn after_attempt(&self, settlement: &Settlement, action: DsnAction) -> Option<Report> {
         let attempt = settlement.attempt.clone()?;
         let message = self.store.read(|view| view.message(settlement.id));
         let unreadable = |error: &StoreError| {
@@ -144,13 +144,14 @@ fn start_of(content: Content, max: u64) -> io::Result<Bytes> {
 }
 
 /// What a report says that is due after the `made`th attempt, if one is.
-fn action(decision: &Decision, made: usize, schedule: &RetrySchedule) -> Option<DsnAction> {
+fn action(decision: &Decision, made: usize, schedule: &RetrySchedule, success: bool) -> Option<DsnAction> {
     match decision {
         Decision::Failed { .. } => Some(DsnAction::Failed),
         Decision::Retry(at) if schedule.late_after() == Some(made) => Some(DsnAction::Delayed {
             next_attempt: *at,
             later_attempts: attempts_ahead(schedule, made, *at),
         }),
+        Decision::Delivered if success => Some(DsnAction::Relayed),
         Decision::Retry(_)
         | Decision::Delivered
         | Decision::Suppressed
@@ -163,6 +164,7 @@ fn is_wanted(action: &DsnAction, asked: Option<DsnNotify>) -> bool {
     match action {
         DsnAction::Failed => DsnNotify::wants_failure(asked),
         DsnAction::Delayed { .. } => DsnNotify::wants_delay(asked),
+        DsnAction::Relayed => DsnNotify::wants_success(asked),
     }
 }
 
@@ -172,15 +174,14 @@ fn recipient<'a>(
     attempt: Option<&'a Attempt>,
     action: &DsnAction,
 ) -> DsnRecipient<'a> {
-    let class = if *action == DsnAction::Failed { 5 } else { 4 };
     let last = attempt.or(message.attempts.last());
     DsnRecipient {
         original: message.dsn.original_recipient.as_deref(),
         address: &message.recipient,
         status: attempt
             .and_then(|attempt| attempt.result.enhanced())
-            .or(EnhancedCode::new(class, 0, 0))
-            .expect("a code of class 4 or 5"),
+            .or(EnhancedCode::new(action.class(), 0, 0))
+            .expect("a code of class 2, 4 or 5"),
         remote_mta: attempt.map(|attempt| attempt.host.as_str()).filter(|host| !host.is_empty()),
         reason: attempt.map_or(DsnReason::Operator, |attempt| reason(&attempt.result)),
         attempts: message.attempts.len() + usize::from(attempt.is_some()),

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{Metrics, pace::Health, store_writer::persist};
 use actix::Addr;
-use mail::{QueueId, Timestamp};
+use mail::{DsnNotify, QueueId, Timestamp};
 use std::sync::Arc;
 use store::{
     Decision, Settlement,
@@ -24,7 +24,11 @@ pub(super) async fn run(
     mut slot: Slot,
 ) {
     let ids: Vec<_> = job.messages.iter().map(|(id, _)| *id).collect();
-    let made: Vec<_> = job.messages.iter().map(|(_, message)| message.attempts.len()).collect();
+    let before: Vec<_> = job
+        .messages
+        .iter()
+        .map(|(_, message)| (message.attempts.len(), DsnNotify::wants_success(message.dsn.notify)))
+        .collect();
     let claim = Claim::new(ids.clone(), slot.actor.clone(), &deps.metrics);
 
     let timer = deps.metrics.attempt_seconds.start_timer();
@@ -34,27 +38,29 @@ pub(super) async fn run(
     };
     timer.observe_duration();
 
-    let attempts = match attempted {
-        Ok(Attempted { attempts, health, connection, recipients_max }) => {
+    let (attempts, reports) = match attempted {
+        Ok(Attempted { attempts, health, connection, recipients_max, reports }) => {
             slot.transacted.health = health;
             slot.transacted.connection = connection;
             slot.transacted.recipients_max = recipients_max;
-            attempts
+            (attempts, reports)
         }
         Err(error) => {
             tracing::error!(%error, message.id = %ids[0], "an attempt broke down; the message is tried again later");
-            vec![Some(broken_attempt(&deps)); ids.len()]
+            (vec![Some(broken_attempt(&deps)); ids.len()], false)
         }
     };
     drop(slot);
 
     let now = deps.clock.now();
     let mut settlements = Vec::with_capacity(ids.len());
-    for ((&id, attempt), made) in ids.iter().zip(attempts).zip(made) {
+    for ((&id, attempt), (made, wants_success)) in ids.iter().zip(attempts).zip(before) {
         let Some(attempt) = attempt else { continue };
         let mut settlement = settlement(&deps, id, attempt, made + 1, now);
-        if deps.reporter.is_due(&settlement, made + 1) {
-            settlement.report = Box::pin(deps.reporter.after_attempt(&settlement, made + 1)).await;
+        // A host that reports tells of the success itself.
+        let success = wants_success && !reports;
+        if let Some(action) = deps.reporter.due(&settlement, made + 1, success) {
+            settlement.report = Box::pin(deps.reporter.after_attempt(&settlement, action)).await;
         }
         settlements.push(settlement);
     }

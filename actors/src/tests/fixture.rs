@@ -68,12 +68,20 @@ struct PeerState {
     connections: usize,
     received: Vec<(Timestamp, Vec<String>)>,
     clock: Option<Clock>,
+    offers_dsn: bool,
 }
 
 impl Peer {
     pub(super) fn script(acts: impl IntoIterator<Item = Act>) -> Peer {
         let peer = Peer::default();
         peer.shared.lock().unwrap().script.extend(acts);
+        peer
+    }
+
+    /// One that takes everything and offers DSN.
+    pub(super) fn with_dsn() -> Peer {
+        let peer = Peer::default();
+        peer.shared.lock().unwrap().offers_dsn = true;
         peer
     }
 
@@ -95,7 +103,8 @@ impl Peer {
     }
 
     async fn serve(self, mut stream: DuplexStream) {
-        let mut session = ServerSession::new(server_options());
+        let offers_dsn = self.shared.lock().unwrap().offers_dsn;
+        let mut session = ServerSession::new(server_options(offers_dsn));
         let mut buffer = [0; 4096];
         let mut act = Act::Accept;
         let mut sending = false;
@@ -576,7 +585,7 @@ fn store_options() -> StoreOptions {
     StoreOptions { map_size: 1 << 30, map_reserve: 1 << 20, disk_reserve: 0, inline_max: 1 << 18 }
 }
 
-fn server_options() -> ServerOptions {
+fn server_options(dsn: bool) -> ServerOptions {
     ServerOptions {
         hostname: "peer.example".into(),
         max_message_size: 1 << 20,
@@ -584,7 +593,7 @@ fn server_options() -> ServerOptions {
         max_errors: 10,
         max_idle_commands: 100,
         auth: None,
-        extensions: Extensions { pipelining: true, ..Extensions::default() },
+        extensions: Extensions { pipelining: true, dsn, ..Extensions::default() },
         timeouts: ServerTimeouts::default(),
     }
 }

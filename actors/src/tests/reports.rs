@@ -65,6 +65,35 @@ fn reports_are_made_as_the_sender_asked() {
 }
 
 #[test]
+fn success_is_reported_where_the_host_will_not_and_the_sender_asks() {
+    let on = |success| Some(DsnNotify::On { success, failure: true, delay: true });
+    type Row = (fn() -> Peer, Option<DsnNotify>, &'static [&'static str]);
+    let table: [Row; 5] = [
+        (Peer::default, on(true), &["relayed"]),
+        (|| Peer::script([Act::AcceptAndClose]), on(true), &["relayed"]),
+        (Peer::default, on(false), &[]),
+        (Peer::default, None, &[]),
+        (Peer::with_dsn, on(true), &[]),
+    ];
+    for (peer, notify, expected) in table {
+        run(async {
+            let f = Fixture::new(peer(), Receiver::default());
+            f.want_reports().await;
+            let mut submission = f.submission(&["friend@remote.example"]);
+            submission.recipients[0].notify = notify;
+            submission.ret = Some(DsnReturn::Full);
+            let id = f.handles.writer.accept(submission).await.unwrap().ids.start;
+            assert_eq!(f.retired(id).await.outcome, MessageOutcome::Delivered);
+            let inbox = f.inbox();
+            let of = |name| inbox.iter().flat_map(|(_, report)| values(report, name)).collect::<Vec<_>>();
+            assert_eq!(of("Action"), expected, "{notify:?}");
+            assert!(of("Status").iter().all(|status| status.starts_with("2.")), "{:?}", of("Status"));
+            assert!(inbox.iter().all(|(_, report)| report.contains("Content-Type: text/rfc822-headers")));
+        });
+    }
+}
+
+#[test]
 fn an_account_that_wants_no_reports_gets_none() {
     run(async {
         let f = Fixture::new(Peer::script([Act::Rcpt(550)]), Receiver::default());

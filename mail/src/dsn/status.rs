@@ -33,7 +33,14 @@ impl Fields {
             self.add("Original-Recipient", &format!("{kind}; {address}"));
         }
         self.add("Final-Recipient", &typed(recipient.address));
-        self.add("Action", if *action == DsnAction::Failed { "failed" } else { "delayed" });
+        self.add(
+            "Action",
+            match action {
+                DsnAction::Failed => "failed",
+                DsnAction::Delayed { .. } => "delayed",
+                DsnAction::Relayed => "relayed",
+            },
+        );
         self.add("Status", &recipient.status.to_string());
         if let Some(host) = recipient.remote_mta {
             self.add("Remote-MTA", &format!("dns; {host}"));

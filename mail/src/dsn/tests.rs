@@ -83,7 +83,7 @@ fn the_status_is_what_rfc_3464_asks_for() {
     let base =
         "Reporting-MTA: dns; mail.sender.example\r\nArrival-Date: Thu, 1 Jan 1970 00:00:00 +0000\r\n\r\n";
     let last = "Last-Attempt-Date: Thu, 1 Jan 1970 00:01:00 +0000\r\n";
-    let rows: [(Case<'_>, &str, String); 4] = [
+    let rows: [(Case<'_>, &str, String); 5] = [
         (
             Case { envid: Some("QQ 314159"), original: Some("rfc822;X+Y@remote.example"), ..Case::default() },
             "message/delivery-status",
@@ -100,6 +100,18 @@ fn the_status_is_what_rfc_3464_asks_for() {
                 "{base}Final-Recipient: rfc822; x@remote.example\r\nAction: delayed\r\nStatus: 5.1.1\r\n\
                  Diagnostic-Code: x-postrider; no route\r\n{last}\
                  Will-Retry-Until: Thu, 1 Jan 1970 03:00:00 +0000\r\n"
+            ),
+        ),
+        (
+            Case {
+                action: DsnAction::Relayed,
+                reason: DsnReason::Answer { code: 250, enhanced: None, text: "taken" },
+                ..Case::default()
+            },
+            "message/delivery-status",
+            format!(
+                "{base}Final-Recipient: rfc822; x@remote.example\r\nAction: relayed\r\nStatus: 5.1.1\r\n\
+                 Remote-MTA: dns; mx.remote.example\r\nDiagnostic-Code: smtp; 250 taken\r\n{last}"
             ),
         ),
         (
@@ -166,6 +178,11 @@ fn people_learn_what_happened_and_what_will() {
                  Thu, 1 Jan 1970 03:00:00 +0000\r\n\r\nIf the last of these attempts fails too",
                 "    Subject: Grüße\r\n",
             ],
+        ),
+        (
+            Case { action: DsnAction::Relayed, ..Case::default() },
+            "Relayed: hi",
+            vec!["was handed over to a server that does not report what becomes of it"],
         ),
         (
             Case { reason: DsnReason::Operator, subject: "", ..Case::default() },

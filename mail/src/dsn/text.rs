@@ -4,7 +4,11 @@ use super::{DsnAction, DsnReason, DsnRecipient, DsnReport, one_line};
 use std::fmt::Write as _;
 
 pub(super) fn subject(report: &DsnReport<'_>) -> String {
-    let what = if report.action == DsnAction::Failed { "Not delivered" } else { "Delayed" };
+    let what = match report.action {
+        DsnAction::Failed => "Not delivered",
+        DsnAction::Delayed { .. } => "Delayed",
+        DsnAction::Relayed => "Relayed",
+    };
     match one_line(report.subject) {
         subject if subject.is_empty() => format!("{what}: your message"),
         subject => format!("{what}: {subject}"),
@@ -46,6 +50,9 @@ fn outlook(action: &DsnAction) -> &'static str {
         DsnAction::Failed => "It could not be delivered to the recipient below, and will not be tried again.",
         DsnAction::Delayed { .. } => {
             "It could not be delivered yet to the recipient below. You need not do anything: the server goes\non trying."
+        }
+        DsnAction::Relayed => {
+            "It was handed over to a server that does not report what becomes of it at the recipient below."
         }
     }
 }

@@ -68,7 +68,7 @@ impl Envelope {
         }
         enabled(&directory, account)?;
         let sender = sender("MAIL FROM", address, account, &directory)?;
-        let from_ids = match sender.from_id() {
+        let from_ids = match sender.carried_from_id() {
             _ if !wants_from_ids => FromIds::Nothing,
             None => FromIds::Fresh,
             Some(id) => FromIds::Brought(id),

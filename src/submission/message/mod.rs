@@ -4,6 +4,8 @@ mod content;
 mod envelope;
 mod refused;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use envelope::Envelope;
