@@ -14,6 +14,7 @@ pub mod logins;
 pub mod open_files;
 pub mod password;
 mod received_field;
+mod scram_text;
 mod sending;
 pub mod serve;
 pub mod server;

@@ -4,7 +4,7 @@ use crate::{
     app::{LOCAL_ACCOUNT, LOCAL_ADDRESS, LOCAL_PASSWORD, Mode},
     control::ControlSocket,
     listen::Binder,
-    password,
+    password::Password,
     server::{self, HttpSocket, Server, SmtpSocket, Sockets},
     signals::StopSignals,
     tls::{Certificate, local_certificate},
@@ -198,12 +198,12 @@ fn new_domain() -> anyhow::Result<DomainRecord> {
 }
 
 fn new_account() -> anyhow::Result<AccountRecord> {
-    let address = Address::parse(LOCAL_ADDRESS)?;
+    let (address, password) = (Address::parse(LOCAL_ADDRESS)?, Password::new(LOCAL_PASSWORD)?);
     let keep = Duration::from_secs(72 * 3600);
     Ok(AccountRecord {
         name: LOCAL_ACCOUNT.into(),
         full_name: "Rider".into(),
-        password_hash: password::hash_password(LOCAL_PASSWORD)?,
+        password_hash: password.hash(),
         addresses: vec![AddressPattern::Address(address.clone())],
         from_id_login_addresses: vec![address],
         keep_retired_messages: keep,
@@ -219,7 +219,7 @@ fn new_account() -> anyhow::Result<AccountRecord> {
         created: actors::Clock::system().now(),
         routes: Vec::new(),
         replaced_secret: None,
-        scram: None,
+        scram: Some(password.scram_keys()),
         deduplicate_message_id: false,
     })
 }

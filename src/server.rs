@@ -102,7 +102,7 @@ impl Server {
             Mode::Serve => LoginLimiter::new(clock),
             Mode::Local => LoginLimiter::lenient(clock),
         };
-        let logins = Logins::new(&settings.limits, limiter, &registry)?;
+        let logins = Logins::new(&settings.limits, limiter, handles.writer.clone(), &registry)?;
         let Sockets { http, smtp, control, acme_answers } = sockets;
         let submissions = count_submissions(&registry)?;
         let app =

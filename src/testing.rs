@@ -67,7 +67,7 @@ impl Setup {
         let metrics = options.metrics.clone();
         let handles = actors::start(store, writer, options);
         let limiter = LoginLimiter::new(handles.clock.clone());
-        let logins = Logins::new(&settings.limits, limiter, &registry).unwrap();
+        let logins = Logins::new(&settings.limits, limiter, handles.writer.clone(), &registry).unwrap();
         let acme_answers = Arc::default();
         let submissions = count_submissions(&registry).unwrap();
         let app =

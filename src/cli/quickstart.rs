@@ -60,7 +60,7 @@ impl QuickstartArgs {
         let account = NewAccount {
             name: self.account_name(),
             full_name: String::new(),
-            password_hash: password.hash(),
+            password,
             addresses: self.addresses()?,
         };
         let mut account = account.record(&Settings::defaults().retention, now);

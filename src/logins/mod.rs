@@ -2,6 +2,7 @@
 
 mod comparisons;
 mod metrics;
+mod missing_keys;
 mod scram;
 #[cfg(test)]
 mod tests;
@@ -10,12 +11,14 @@ use crate::{
     limiter::{LoginLimiter, TooMany},
     password::{Password, hash_password},
 };
+use actors::StoreWriter;
 use aws_lc_rs::hmac;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use comparisons::{Comparisons, Digest};
 use config::Limits;
 use mail::Address;
 use metrics::Metrics;
+use missing_keys::MissingKeys;
 use prometheus::Registry;
 use std::{net::IpAddr, sync::Arc};
 use store::{Directory, DirectoryAccount, records::AddressPattern};
@@ -81,6 +84,7 @@ impl Way {
 pub struct Logins {
     limiter: LoginLimiter,
     comparisons: Comparisons,
+    keys: MissingKeys,
     metrics: Metrics,
     /// For a store without a secret of its own.
     secret: [u8; 32],
@@ -96,12 +100,14 @@ impl Logins {
     pub(crate) fn new(
         limits: &Limits,
         limiter: LoginLimiter,
+        writer: StoreWriter,
         registry: &Registry,
     ) -> prometheus::Result<Logins> {
         let metrics = Metrics::register(registry)?;
         let random = BASE64_STANDARD.encode(rand::random::<[u8; 32]>());
         Ok(Logins {
             limiter,
+            keys: MissingKeys::new(writer),
             comparisons: Comparisons::new(limits, metrics.comparisons.clone()),
             metrics,
             secret: rand::random(),
@@ -154,6 +160,7 @@ impl Logins {
         match login.filter(|_| right) {
             Some(login) => {
                 login_try.succeeded();
+                self.keys.learn(&login.account, password);
                 Ok(login)
             }
             None => {

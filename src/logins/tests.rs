@@ -7,7 +7,7 @@ use crate::{
     testing::{Setup, account, domain},
 };
 use futures_util::future::join_all;
-use store::records::AccountRecord;
+use store::records::{AccountRecord, ScramKeys};
 use tempfile::TempDir;
 
 /// Accounts `rider`, `other` and `disabled`, each with an address at localhost and the password `tést`; the rider also
@@ -166,4 +166,74 @@ async fn a_try_that_the_server_could_not_look_at_is_no_failure() {
         assert!(futures_util::FutureExt::now_or_never(login).is_none());
     }
     assert!(fixture.login("rider@localhost", "tést", CLIENT).await.is_ok());
+}
+
+async fn until_known(fixture: &Fixture, user: &str) -> ScramKeys {
+    loop {
+        let directory = fixture.app.handles.store.directory();
+        if let Some(keys) = &find(&directory, user).unwrap().account.record.scram {
+            return keys.clone();
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[actix_web::test]
+async fn who_logs_in_with_the_password_can_use_scram_from_then_on() {
+    let fixture = Fixture::new().await;
+    let (store, logins) = (&fixture.app.handles.store, &fixture.app.logins);
+    let before = logins.scram_keys(&store.directory(), "rider@localhost", CLIENT).unwrap();
+    fixture.login("rider@localhost", "wrong", CLIENT).await.unwrap_err();
+    fixture.login("rider@localhost", "tést", CLIENT).await.unwrap();
+    let keys = until_known(&fixture, "rider@localhost").await;
+    assert_ne!(before, keys);
+    let directory = store.directory();
+    assert_eq!(logins.scram_keys(&directory, "RIDER@localhost", CLIENT), Ok(keys.clone()));
+    let login = logins.with_scram(&directory, "RIDER@localhost", Some(&keys), CLIENT).await.unwrap();
+    assert_eq!(login.address.to_string(), "rider@localhost");
+    assert!(find(&directory, "other@localhost").unwrap().account.record.scram.is_none());
+
+    // Of another password they are of no use any more.
+    let mut record = login.account.record.clone();
+    (record.password_hash, record.scram) = (hash_password("other").unwrap(), None);
+    fixture.app.handles.writer.put_account(record).await.unwrap();
+    let login = logins.with_scram(&store.directory(), "rider@localhost", Some(&keys), CLIENT).await;
+    assert_eq!(login.unwrap_err(), LoginError::Wrong);
+}
+
+#[actix_web::test]
+async fn keys_do_not_tell_who_exists() {
+    let fixture = Fixture::new().await;
+    let directory = fixture.app.handles.store.directory();
+    let keys = |user| fixture.app.logins.scram_keys(&directory, user, CLIENT).unwrap();
+    for (user, same) in [
+        ("nobody@localhost", "NoBody@LOCALHOST"),
+        ("disabled@localhost", "disabled@localhost"),
+        ("rider+tag@localhost", "rider+TAG@localhost"),
+        ("no address", "no address"),
+    ] {
+        let made = keys(user);
+        assert_eq!(made, keys(same), "{user}");
+        assert_eq!(made.iterations, crate::password::SCRAM_ITERATIONS);
+        let login = fixture.app.logins.with_scram(&directory, user, Some(&made), CLIENT).await;
+        assert_eq!(login.unwrap_err(), LoginError::Wrong, "{user}");
+    }
+    assert_ne!(keys("nobody@localhost").salt, keys("nobody@all.example").salt);
+}
+
+#[actix_web::test]
+async fn past_the_limit_no_proof_is_looked_at() {
+    let fixture = Fixture::new().await;
+    let logins = &fixture.app.logins;
+    fixture.login("rider@localhost", "tést", CLIENT).await.unwrap();
+    let keys = until_known(&fixture, "rider@localhost").await;
+    for _ in 0..10 {
+        assert_eq!(logins.unreadable(CLIENT).await, LoginError::Wrong);
+    }
+    let directory = fixture.app.handles.store.directory();
+    let refused = |error: LoginError| matches!(error, LoginError::TooMany(_));
+    assert!(refused(logins.scram_keys(&directory, "rider@localhost", CLIENT).unwrap_err()));
+    assert!(refused(
+        logins.with_scram(&directory, "rider@localhost", Some(&keys), CLIENT).await.unwrap_err()
+    ));
 }
