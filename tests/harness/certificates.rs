@@ -7,7 +7,7 @@ use rcgen::{
     KeyUsagePurpose, PublicKeyData, date_time_ymd,
 };
 use rustls::{
-    ServerConfig, SupportedProtocolVersion,
+    ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion,
     crypto::aws_lc_rs::default_provider,
     pki_types::{CertificateDer, PrivateKeyDer},
     sign::CertifiedKey,
@@ -94,6 +94,18 @@ impl Identity {
         let certificate = Arc::<Certificate>::default();
         certificate.set(key.expect("the key is that of the certificate"));
         certificate
+    }
+
+    /// What a client needs that trusts nothing else, and speaks only these versions of TLS.
+    pub(crate) fn trusting(&self, versions: &[&'static SupportedProtocolVersion]) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.chain.last().expect("a certificate").clone()).expect("it can be trusted");
+        let config = ClientConfig::builder_with_provider(default_provider().into())
+            .with_protocol_versions(versions)
+            .expect("the provider has ciphers for them")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Arc::new(config)
     }
 
     /// What a TLS server with it needs.
