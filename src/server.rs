@@ -8,7 +8,7 @@ use crate::{
     logins::Logins,
     sending::count_submissions,
     smtp_in::IncomingMail,
-    smtp_server::{SmtpServer, Tls},
+    smtp_server::{Secured, SmtpServer},
     submission::SubmissionService,
     tls::{Certificate, acme::AcmeAnswers, read_authorities},
 };
@@ -164,7 +164,7 @@ fn serve_smtp(app: &Arc<App>, sockets: Vec<SmtpSocket>) -> std::io::Result<SmtpS
     let mut server = SmtpServer::new(app)?;
     let incoming = Rc::new(IncomingMail::new(app)?);
     for SmtpSocket { listener, role, certificate } in sockets {
-        let starttls = certificate.clone().map_or(Tls::Off, Tls::StartTls);
+        let starttls = certificate.clone().map_or(Secured::Never, Secured::WhenAsked);
         match role {
             SmtpRole::Incoming => server.serve(listener, &incoming, starttls)?,
             SmtpRole::Submission { auth_without_tls } => {
@@ -175,7 +175,7 @@ fn serve_smtp(app: &Arc<App>, sockets: Vec<SmtpSocket>) -> std::io::Result<SmtpS
                 let certificate =
                     certificate.ok_or_else(|| std::io::Error::other("there is no certificate"))?;
                 let submission = Rc::new(SubmissionService::new(app, false));
-                server.serve(listener, &submission, Tls::Implicit(certificate))?;
+                server.serve(listener, &submission, Secured::AtOnce(certificate))?;
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     app::Mode,
-    smtp_server::{Answer, SmtpServer, Tls, converse},
+    smtp_server::{Answer, Secured, SmtpServer, converse},
     testing::{Setup, account, domain, no_names},
 };
 use bytes::Bytes;
@@ -479,7 +479,7 @@ impl TestServer {
         let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let mut smtp = SmtpServer::new(&app).unwrap();
-        smtp.serve(listener, &Rc::new(IncomingMail::new(&app).unwrap()), Tls::Off).unwrap();
+        smtp.serve(listener, &Rc::new(IncomingMail::new(&app).unwrap()), Secured::Never).unwrap();
         let smtp = Some(smtp);
         TestServer { app, smtp, address, _dir: dir }
     }

@@ -33,10 +33,12 @@ enum End {
     StartTls,
 }
 
-/// When a session is secured.
-pub(super) enum Secured {
+/// When the sessions of a listener are secured, and what is shown then.
+#[derive(Clone)]
+pub(crate) enum Secured {
+    /// There is no TLS.
     Never,
-    /// Once the client asks for it.
+    /// Once the client asks for it with STARTTLS.
     WhenAsked(Arc<Certificate>),
     /// Before anything is said.
     AtOnce(Arc<Certificate>),

@@ -6,26 +6,22 @@ mod driver;
 mod owner;
 mod transfers;
 
+pub(crate) use driver::Secured;
 pub(crate) use owner::{Answer, Client, Owner, Service};
 
 #[cfg(test)]
 pub(crate) use testing::converse;
 
-use crate::{
-    app::{App, Mode},
-    tls::Certificate,
-};
+use crate::app::{App, Mode};
 use admission::Admission;
 use bytes::BytesMut;
 use deadlines::Deadlines;
-use driver::Secured;
 use prometheus::{IntCounterVec, Opts};
 use smtp::{Reply, ServerSession};
 use std::{
     io::{self, Write as _},
     net::{self, SocketAddr},
     rc::Rc,
-    sync::Arc,
     time::Duration,
 };
 use tokio::{
@@ -50,17 +46,6 @@ pub struct SmtpServer {
     shared: Rc<Shared>,
     phase: watch::Sender<Phase>,
     running: Vec<JoinHandle<()>>,
-}
-
-/// What the clients of a listener may do about TLS.
-#[derive(Clone)]
-pub(crate) enum Tls {
-    /// There is none.
-    Off,
-    /// They may ask for it with STARTTLS.
-    StartTls(Arc<Certificate>),
-    /// Every connection begins with it.
-    Implicit(Arc<Certificate>),
 }
 
 /// How far the server is on its way down.
@@ -92,11 +77,11 @@ impl SmtpServer {
         &mut self,
         listener: net::TcpListener,
         service: &Rc<S>,
-        tls: Tls,
+        secured: Secured,
     ) -> io::Result<()> {
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
-        let listening = Listening { shared: self.shared.clone(), service: service.clone(), tls };
+        let listening = Listening { shared: self.shared.clone(), service: service.clone(), secured };
         self.running.push(actix_rt::spawn(listening.accept(listener, self.phase.subscribe())));
         Ok(())
     }
@@ -153,7 +138,7 @@ impl Shared {
 struct Listening<S> {
     shared: Rc<Shared>,
     service: Rc<S>,
-    tls: Tls,
+    secured: Secured,
 }
 
 impl<S: Service> Listening<S> {
@@ -196,7 +181,7 @@ impl<S: Service> Listening<S> {
             }
         };
         let mut options = self.service.options();
-        options.extensions.starttls = matches!(self.tls, Tls::StartTls(_));
+        options.extensions.starttls = matches!(self.secured, Secured::WhenAsked(_));
         let conversation = driver::Conversation::new(
             ServerSession::new(options),
             self.service.owner(remote),
@@ -204,11 +189,7 @@ impl<S: Service> Listening<S> {
             Deadlines::new(self.shared.session_time),
             phase.clone(),
         );
-        let secured = match &self.tls {
-            Tls::Off => Secured::Never,
-            Tls::StartTls(certificate) => Secured::WhenAsked(certificate.clone()),
-            Tls::Implicit(certificate) => Secured::AtOnce(certificate.clone()),
-        };
+        let secured = self.secured.clone();
         sessions.spawn_local(async move {
             // A session is a few small writes, each waited for. Without it they are only slower.
             let _ = stream.set_nodelay(true);
@@ -220,7 +201,7 @@ impl<S: Service> Listening<S> {
     /// Says no without a task: what does not fit in the empty send buffer of a fresh connection is not said. Over TLS
     /// nothing is.
     fn turn_away(&self, stream: TcpStream, reply: &Reply) {
-        if matches!(self.tls, Tls::Implicit(_)) {
+        if matches!(self.secured, Secured::AtOnce(_)) {
             return;
         }
         let mut bytes = BytesMut::new();

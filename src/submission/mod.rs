@@ -11,6 +11,7 @@ use crate::{
 };
 use bytes::Bytes;
 use login::Challenged;
+use mail::Timestamp;
 use message::{Bringer, Envelope, Refused};
 use smtp::{
     AuthAnswer, AuthOffer, AuthQuestion, Extensions, FutureRelease, Limits, MailCommand, RcptCommand, Reply,
@@ -45,6 +46,8 @@ impl Service for SubmissionService {
         let limits = &self.app.settings.limits;
         let bounded = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let latest = self.app.handles.clock.now().after(FUTURE_RELEASE_MAX);
+        // RFC 4865 has no fractions of seconds.
+        let latest = Timestamp::from_millis(latest.as_secs() * 1000);
         ServerOptions {
             hostname: self.app.hostname.as_ascii().to_owned(),
             max_message_size: usize::try_from(limits.message_size_max).unwrap_or(usize::MAX),
