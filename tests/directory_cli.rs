@@ -275,7 +275,7 @@ fn an_account_can_want_repeats_queued_once() {
     let site = site();
     site.write(
         "directory.toml",
-        &DIRECTORY.replacen("password =", "deduplicate_message_id = true\npassword =", 1),
+        &DIRECTORY.replacen("full_name", "deduplicate_message_id = true\nfull_name", 1),
     );
     site.ok(&["directory", "apply", "directory.toml"]);
     assert_eq!(site.json(&["account", "show", "app"])["deduplicate_message_id"], true);
