@@ -62,7 +62,9 @@ async fn events_have_the_fields_of_webhooks_and_come_in_order() {
     let server = Server::builder().deliver_to(&peer).start().await;
     let api = server.api();
     assert_eq!(events(&api, "").await, (vec![], 0));
-    let sent = server.send(&message_to("friend@remote.example")).await;
+    let mut first = message_to("friend@remote.example");
+    first["Extra"] = json!({"Order": "17"});
+    let sent = server.send(&first).await;
     grown(&api, 3).await;
     let gone = server.send(&message_to("gone@remote.example")).await.queue_id();
     grown(&api, 6).await;
@@ -98,7 +100,7 @@ async fn events_have_the_fields_of_webhooks_and_come_in_order() {
             "FromID": sent.submissions[0].from_id, "MessageID": sent.message_id,
             "Recipient": "friend@remote.example", "Attempt": 1, "SMTPCode": 250,
             "SMTPEnhancedCode": log[2]["SMTPEnhancedCode"], "Error": log[2]["Error"], "Suppressing": false,
-            "DSN": false,
+            "DSN": false, "Subject": "hello", "Extra": {"Order": "17"},
         })
     );
     let failed = &log[5];

@@ -210,6 +210,9 @@ async fn every_filter_finds_its_hooks_and_every_action_does_what_it_says() {
         (&["1", "3"], &[1, 3]),
         (&["--success"], &[1, 2, 4]),
         (&["--success=false"], &[3]),
+        (&["--outcome", "succeeded"], &[1, 2, 4]),
+        (&["--outcome", "canceled"], &[3]),
+        (&["--outcome", "failed"], &[]),
         (&["--event", "failed", "--success"], &[1]),
         (&["--kind", "incoming"], &[4]),
         (&["--account", "other"], &[3]),
@@ -288,6 +291,7 @@ async fn a_newer_event_takes_the_place_of_the_pending_one_and_history_says_which
     assert_eq!((&first["outcome"], &first["superseded_by"]), (&json!("superseded"), &json!(2)));
     assert!(site.ok(&["hooks", "retired", "show", "1"]).contains("superseded by hook 2"));
     assert!(site.ok(&["hooks", "retired", "list"]).contains("superseded by hook 2"));
+    assert_eq!(list(&site, &["hooks", "retired", "list"], &["--outcome", "superseded"]), [1]);
 }
 
 #[tokio::test]

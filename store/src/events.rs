@@ -2,7 +2,7 @@
 
 use crate::{
     StoreError,
-    records::{EventKind, EventRecord},
+    records::{EventKind, LoggedEvent},
     txn::Txn,
     view::View,
 };
@@ -12,7 +12,7 @@ use mail::{AccountId, EventSeq};
 #[derive(Clone, Debug, PartialEq)]
 pub struct EventSlice {
     /// The events that were wanted, in order.
-    pub events: Vec<(EventSeq, EventRecord)>,
+    pub events: Vec<(EventSeq, LoggedEvent)>,
     /// The last event that was looked at; what comes next is behind it.
     pub last: EventSeq,
     /// The log goes on behind that.
@@ -23,7 +23,7 @@ pub struct EventSlice {
 const PAGE: usize = 100;
 
 impl Txn<'_> {
-    pub(crate) fn log_event(&mut self, account: AccountId, event: &EventRecord) -> Result<(), StoreError> {
+    pub(crate) fn log_event(&mut self, account: AccountId, event: &LoggedEvent) -> Result<(), StoreError> {
         let seq = EventSeq(self.next_event(account)?);
         self.touched.event_logs.insert(account);
         self.tables.events.put(&mut self.rw, &(account, seq), event)
@@ -58,7 +58,7 @@ impl View<'_> {
                 }
                 slice.last = seq;
                 looked_at += 1;
-                if wanted(event.kind) {
+                if wanted(event.event.kind) {
                     slice.events.push((seq, event));
                 }
             }

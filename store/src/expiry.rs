@@ -53,7 +53,7 @@ impl Txn<'_> {
         let mut removed = 0;
         for (account, _) in accounts {
             let oldest = self.tables.events.within(&self.rw, &account.encode(), None, limit - removed)?;
-            for (key, _) in oldest.iter().take_while(|(_, event)| event.time < before) {
+            for (key, _) in oldest.iter().take_while(|(_, logged)| logged.event.time < before) {
                 self.tables.events.delete(&mut self.rw, key)?;
                 removed += 1;
             }

@@ -36,13 +36,40 @@ pub struct HookFilter {
     pub next_attempt: TimeRange,
 }
 
+/// How a hook ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HookEnd {
+    /// See [`HookOutcome`].
+    Succeeded,
+    /// See [`HookOutcome`].
+    Failed,
+    /// See [`HookOutcome`].
+    Superseded,
+    /// See [`HookOutcome`].
+    Canceled,
+}
+
 /// Hooks that are done with.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetiredHookFilter {
     /// What must hold of the hook as it was.
     pub hook: HookFilter,
+    /// How they ended.
+    pub outcome: Option<HookEnd>,
     /// Whether they succeeded.
     pub success: Option<bool>,
+}
+
+impl From<HookOutcome> for HookEnd {
+    fn from(outcome: HookOutcome) -> HookEnd {
+        match outcome {
+            HookOutcome::Succeeded => HookEnd::Succeeded,
+            HookOutcome::Failed => HookEnd::Failed,
+            HookOutcome::Superseded(_) => HookEnd::Superseded,
+            HookOutcome::Canceled => HookEnd::Canceled,
+        }
+    }
 }
 
 impl HookFilter {
@@ -71,7 +98,9 @@ impl HookFilter {
 impl RetiredHookFilter {
     /// Whether a hook is meant.
     pub fn matches(&self, id: HookId, retired: &RetiredHookRecord) -> bool {
-        let succeeded = retired.outcome == HookOutcome::Succeeded;
-        self.success.is_none_or(|success| success == succeeded) && self.hook.matches(id, &retired.hook)
+        let end = HookEnd::from(retired.outcome);
+        self.outcome.is_none_or(|wanted| wanted == end)
+            && self.success.is_none_or(|success| success == (end == HookEnd::Succeeded))
+            && self.hook.matches(id, &retired.hook)
     }
 }

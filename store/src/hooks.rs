@@ -5,8 +5,8 @@ use crate::{
     change::{Applied, HookDecision, HookSettlement},
     keys::{DueKey, Expiring, ExpiryKey},
     records::{
-        EventRecord, HookAttempt, HookOutcome, HookRecord, HookSubject, IncomingHook, OutgoingHook,
-        QueueRecord, RetiredHookRecord,
+        HookAttempt, HookOutcome, HookRecord, HookSubject, IncomingHook, LoggedEvent, QueueRecord,
+        RetiredHookRecord,
     },
     txn::{Outcome, Txn},
 };
@@ -18,16 +18,15 @@ impl Txn<'_> {
     pub(crate) fn make_outgoing_hook(
         &mut self,
         record: &QueueRecord,
-        event: EventRecord,
+        told: LoggedEvent,
     ) -> Result<Option<HookId>, StoreError> {
         let Some(account) = self.account(record.account)? else { return Ok(None) };
         let Some(webhook) = &account.outgoing_webhook else { return Ok(None) };
-        let wanted = webhook.events.is_empty() || webhook.events.contains(&event.kind);
-        if !(event.kind.makes_hook() && wanted) {
+        let wanted = webhook.events.is_empty() || webhook.events.contains(&told.event.kind);
+        if !(told.event.kind.makes_hook() && wanted) {
             return Ok(None);
         }
-        let (now, account_id) = (event.time, record.account);
-        let told = OutgoingHook { event, subject: record.subject.clone(), extra: record.extra.clone() };
+        let (now, account_id) = (told.event.time, record.account);
         let mut hook = HookRecord::new(
             account_id,
             webhook.url.clone(),

@@ -46,7 +46,7 @@ pub use directory::{Directory, DirectoryAccount, DirectoryDomain};
 pub use error::{Refusal, StoreError};
 pub use events::EventSlice;
 pub use filter::{QueueFilter, RetiredFilter, TimeRange};
-pub use hook_filter::{HookFilter, HookKind, RetiredHookFilter};
+pub use hook_filter::{HookEnd, HookFilter, HookKind, RetiredHookFilter};
 pub use hook_list::HookSlice;
 pub use list::{Place, PlaceError, Slice, SortBy};
 pub use txn::Touched;

@@ -5,7 +5,7 @@ use crate::{
     change::{Applied, Decision, NewRecipient, Settlement, Submission},
     keys::{DueKey, Expiring, ExpiryKey},
     records::{
-        AccountRecord, AttemptResult, EventKind, EventRecord, Hold, MessageOutcome, QueueRecord,
+        AccountRecord, AttemptResult, EventKind, EventRecord, Hold, LoggedEvent, MessageOutcome, QueueRecord,
         RetiredRecord, SuppressionSource,
     },
     suppressions::Failure,
@@ -80,7 +80,8 @@ impl Txn<'_> {
             self.tables.from_ids.put(&mut self.rw, &(record.account, from_id.key().into()), &id)?;
         }
         self.refer(id, &record)?;
-        self.log_event(record.account, &event(&record, id, EventKind::Queued, record.queued))?;
+        let queued = event(&record, id, EventKind::Queued, record.queued);
+        self.log_event(record.account, &logged(&record, queued))?;
         self.index(id, &record)?;
         if record.hold.is_none() {
             self.touched.destinations.insert(record.destination);
@@ -141,7 +142,7 @@ impl Txn<'_> {
             record.attempts.push(attempt.clone());
             let mut attempted = event(&record, id, EventKind::Attempted, now);
             describe(&mut attempted, Some(&attempt.result));
-            self.log_event(record.account, &attempted)?;
+            self.log_event(record.account, &logged(&record, attempted))?;
         }
         if let Some(report) = &settlement.report {
             self.store_report(report, &record, now)?;
@@ -257,8 +258,9 @@ impl Txn<'_> {
 
     /// Logs an event, and makes a hook of it where the account wants one.
     pub(crate) fn tell(&mut self, record: &mut QueueRecord, event: EventRecord) -> Result<(), StoreError> {
-        self.log_event(record.account, &event)?;
-        if let Some(hook) = self.make_outgoing_hook(record, event)? {
+        let told = logged(record, event);
+        self.log_event(record.account, &told)?;
+        if let Some(hook) = self.make_outgoing_hook(record, told)? {
             record.last_hook = Some(hook);
         }
         Ok(())
@@ -270,7 +272,7 @@ impl Txn<'_> {
         let webhook = account.as_ref().and_then(|account| account.outgoing_webhook.as_ref());
         match webhook.is_some_and(|webhook| webhook.every_event) {
             true => self.tell(record, event),
-            false => self.log_event(record.account, &event),
+            false => self.log_event(record.account, &logged(record, event)),
         }
     }
 
@@ -289,6 +291,10 @@ impl Txn<'_> {
             Sent::Retired(retired) => self.tables.retired.put(&mut self.rw, &id, retired),
         }
     }
+}
+
+fn logged(record: &QueueRecord, event: EventRecord) -> LoggedEvent {
+    LoggedEvent { event, subject: record.subject.clone(), extra: record.extra.clone() }
 }
 
 fn queue_record(submission: &Submission, recipient: &NewRecipient, content: mail::ContentId) -> QueueRecord {

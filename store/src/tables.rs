@@ -5,7 +5,7 @@ use crate::{
     due::DueIndex,
     keys::{ExpiryKey, Key, ReferenceKey},
     records::{
-        AccountRecord, ContentRecord, DomainRecord, EventRecord, HoldRuleRecord, HookRecord, MailboxRecord,
+        AccountRecord, ContentRecord, DomainRecord, HoldRuleRecord, HookRecord, LoggedEvent, MailboxRecord,
         MessageRecord, QueueRecord, Recipients, RepeatRecord, RetiredHookRecord, RetiredRecord, ReturnRecord,
         Streak, StsPolicyRecord, SuppressionRecord, UsageRecord,
     },
@@ -80,7 +80,7 @@ tables! {
     returns: Table<(QueueId, u32), ReturnRecord>,
     /// The latest failures in a row, by base address.
     streaks: Table<(AccountId, String), Streak>,
-    events: Table<(AccountId, EventSeq), EventRecord>,
+    events: Table<(AccountId, EventSeq), LoggedEvent>,
     /// The sequence number of an account's next event.
     event_heads: Table<AccountId, u64>,
     hooks: Table<HookId, HookRecord>,

@@ -5,7 +5,7 @@ use crate::{
     content::ContentFiles,
     keys::Key,
     records::{
-        ContentRecord, EventRecord, HookRecord, MailboxRecord, MessageRecord, QueueRecord, RetiredHookRecord,
+        ContentRecord, HookRecord, LoggedEvent, MailboxRecord, MessageRecord, QueueRecord, RetiredHookRecord,
         RetiredRecord, ReturnRecord, SuppressionRecord,
     },
     tables::Tables,
@@ -161,7 +161,7 @@ impl View<'_> {
         account: AccountId,
         after: EventSeq,
         limit: usize,
-    ) -> Result<Vec<(EventSeq, EventRecord)>, StoreError> {
+    ) -> Result<Vec<(EventSeq, LoggedEvent)>, StoreError> {
         let after = (account, after);
         let events = self.tables.events.within(&self.txn, &account.encode(), Some(&after), limit)?;
         Ok(events.into_iter().map(|((_, seq), event)| (seq, event)).collect())
@@ -237,7 +237,7 @@ impl View<'_> {
         }
         for (account, _) in self.tables.event_heads.from(&self.txn, Bound::Unbounded, usize::MAX)? {
             let oldest = self.tables.events.within(&self.txn, &account.encode(), None, 1)?;
-            if oldest.first().is_some_and(|(_, event)| event.time < events_before) {
+            if oldest.first().is_some_and(|(_, logged)| logged.event.time < events_before) {
                 return Ok(true);
             }
         }

@@ -39,9 +39,10 @@ fn python(script: &str) -> Command {
 }
 
 fn node(script: &str) -> Command {
+    let modules = Path::new(ROOT).join("target/test-node/node_modules");
+    assert!(modules.exists(), "{} is missing: run tests/setup", modules.display());
     let mut command = Command::new("node");
-    command.arg(Path::new(ROOT).join("tests/node").join(script));
-    command.env("NODE_PATH", Path::new(ROOT).join("target/test-node/node_modules"));
+    command.arg(Path::new(ROOT).join("tests/node").join(script)).env("NODE_PATH", modules);
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     command
 }

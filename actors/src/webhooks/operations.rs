@@ -9,7 +9,7 @@ use store::{
     HookAction, HookFilter, HookKind, HookOperation, HookResend, RetiredHookFilter, Store, StoreError,
     records::{
         AccountRecord, EventKind, EventRecord, HookAttempt, HookRecord, HookSubject, IncomingHook,
-        MessageRecord, OutgoingHook, StandardMailbox,
+        LoggedEvent, MessageRecord, StandardMailbox,
     },
 };
 use tokio::time::Instant;
@@ -196,8 +196,8 @@ fn test_request(
     Ok(request::build_test(&webhook_id, &hook, account, raw, now))
 }
 
-fn test_event(now: Timestamp) -> OutgoingHook {
-    OutgoingHook {
+fn test_event(now: Timestamp) -> LoggedEvent {
+    LoggedEvent {
         event: EventRecord {
             time: now,
             kind: EventKind::Delivered,

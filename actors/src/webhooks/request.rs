@@ -10,7 +10,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use store::{
     Store, StoreError,
-    records::{AccountRecord, HookRecord, HookSubject, IncomingHook, OutgoingHook},
+    records::{AccountRecord, HookRecord, HookSubject, IncomingHook, LoggedEvent},
 };
 
 /// A webhook call to be made.
@@ -136,7 +136,7 @@ struct Outgoing<'a> {
     attempt: u32,
 }
 
-fn outgoing_body(hook: &OutgoingHook, queued: Timestamp, account: &str) -> Vec<u8> {
+fn outgoing_body(hook: &LoggedEvent, queued: Timestamp, account: &str) -> Vec<u8> {
     let event = &hook.event;
     json(&Outgoing {
         version: 0,

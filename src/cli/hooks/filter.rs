@@ -9,7 +9,7 @@ use crate::{
 };
 use clap::{Args, ValueEnum};
 use mail::{Address, HookId, Timestamp};
-use store::{HookFilter, HookKind, RetiredHookFilter, records::EventKind};
+use store::{HookEnd, HookFilter, HookKind, RetiredHookFilter, records::EventKind};
 
 /// Which of the two webhooks of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -25,6 +25,26 @@ impl From<KindArg> for HookKind {
         match kind {
             KindArg::Outgoing => HookKind::Outgoing,
             KindArg::Incoming => HookKind::Incoming,
+        }
+    }
+}
+
+/// How a hook ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum OutcomeArg {
+    Succeeded,
+    Failed,
+    Superseded,
+    Canceled,
+}
+
+impl From<OutcomeArg> for HookEnd {
+    fn from(outcome: OutcomeArg) -> HookEnd {
+        match outcome {
+            OutcomeArg::Succeeded => HookEnd::Succeeded,
+            OutcomeArg::Failed => HookEnd::Failed,
+            OutcomeArg::Superseded => HookEnd::Superseded,
+            OutcomeArg::Canceled => HookEnd::Canceled,
         }
     }
 }
@@ -101,6 +121,9 @@ impl FilterOptions for FilterArgs {
 pub(super) struct RetiredFilterArgs {
     #[command(flatten)]
     common: CommonArgs,
+    /// Hooks that ended so
+    #[arg(long, value_enum)]
+    outcome: Option<OutcomeArg>,
     /// Hooks that were answered with 2xx, or with `false` that were not
     #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
     success: Option<bool>,
@@ -111,7 +134,8 @@ impl FilterOptions for RetiredFilterArgs {
     const WHAT: &'static str = "retired hooks";
 
     fn selection(&self, now: Timestamp) -> Selection<RetiredHookFilter> {
-        self.common.selection(now, |hook| RetiredHookFilter { hook, success: self.success })
+        let outcome = self.outcome.map(HookEnd::from);
+        self.common.selection(now, |hook| RetiredHookFilter { hook, outcome, success: self.success })
     }
 }
 

@@ -21,6 +21,7 @@ use clap::{Args, Subcommand};
 use mail::HookId;
 use serde::Serialize;
 use std::fmt::Write;
+use store::HookEnd;
 
 /// What is done with the history of hooks.
 #[derive(Subcommand)]
@@ -177,10 +178,14 @@ fn in_words(resent: &Resent) -> String {
 }
 
 fn outcome(shown: &ShownRetiredHook) -> String {
-    match shown.superseded_by {
-        Some(by) => format!("{} by hook {by}", shown.outcome),
-        None => shown.outcome.clone(),
-    }
+    let end = match shown.outcome {
+        HookEnd::Succeeded => "succeeded",
+        HookEnd::Failed => "failed",
+        HookEnd::Superseded => "superseded",
+        HookEnd::Canceled => "canceled",
+    };
+    let by = shown.superseded_by.map_or_else(String::new, |by| format!(" by hook {by}"));
+    format!("{end}{by}")
 }
 
 fn table(page: &HookList<ShownRetiredHook>) -> String {

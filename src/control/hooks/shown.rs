@@ -4,7 +4,7 @@ use crate::control::selection::account_name;
 use mail::{HookId, MsgId, QueueId, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{
-    Directory,
+    Directory, HookEnd,
     records::{HookAttempt, HookOutcome, HookRecord, HookSubject, RetiredHookRecord},
 };
 
@@ -78,8 +78,8 @@ pub struct ShownRetiredHook {
     /// The hook.
     #[serde(flatten)]
     pub hook: ShownHook,
-    /// `succeeded`, `failed`, `superseded` or `canceled`.
-    pub outcome: String,
+    /// How it ended.
+    pub outcome: HookEnd,
     /// It succeeded.
     pub success: bool,
     /// The hook about a newer event of the message that took its place.
@@ -135,15 +135,13 @@ impl ShownHook {
 
 impl ShownRetiredHook {
     pub(super) fn of(id: HookId, retired: RetiredHookRecord, directory: &Directory) -> ShownRetiredHook {
-        let (outcome, superseded_by) = match retired.outcome {
-            HookOutcome::Succeeded => ("succeeded", None),
-            HookOutcome::Failed => ("failed", None),
-            HookOutcome::Superseded(by) => ("superseded", Some(by)),
-            HookOutcome::Canceled => ("canceled", None),
+        let superseded_by = match retired.outcome {
+            HookOutcome::Superseded(by) => Some(by),
+            HookOutcome::Succeeded | HookOutcome::Failed | HookOutcome::Canceled => None,
         };
         ShownRetiredHook {
             hook: ShownHook::of(id, retired.hook, directory),
-            outcome: outcome.to_owned(),
+            outcome: retired.outcome.into(),
             success: retired.outcome == HookOutcome::Succeeded,
             superseded_by,
             retired: retired.retired,

@@ -20,10 +20,10 @@ use actors::Heard;
 use mail::{AccountId, EventSeq};
 use query::EventQuery;
 use serde::Serialize;
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use store::{
     EventSlice, Store, StoreError,
-    records::{EventKind, EventRecord},
+    records::{EventKind, LoggedEvent},
 };
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -66,6 +66,8 @@ struct Event {
     suppressing: bool,
     #[serde(rename = "DSN")]
     dsn: bool,
+    subject: String,
+    extra: BTreeMap<String, String>,
 }
 
 /// Registers the route.
@@ -166,8 +168,8 @@ impl From<EventSlice> for Events {
     }
 }
 
-impl From<(EventSeq, EventRecord)> for Event {
-    fn from((seq, event): (EventSeq, EventRecord)) -> Event {
+impl From<(EventSeq, LoggedEvent)> for Event {
+    fn from((seq, LoggedEvent { event, subject, extra }): (EventSeq, LoggedEvent)) -> Event {
         Event {
             seq: seq.0,
             time: event.time.to_string(),
@@ -182,6 +184,8 @@ impl From<(EventSeq, EventRecord)> for Event {
             error: event.error,
             suppressing: event.suppressing,
             dsn: event.dsn,
+            subject,
+            extra,
         }
     }
 }

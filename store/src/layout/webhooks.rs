@@ -1,19 +1,19 @@
 //! From layout 5 to 6: secrets of webhooks can be replaced, hooks wait for others and tell others again, and accounts
-//! have keys for SCRAM.
+//! have keys for SCRAM, and the event log has subject and Extra.
 
 use super::operations::convert;
 use crate::{
     StoreError,
     records::{
-        AccountRecord, AddressPattern, HookAttempt, HookOutcome, HookRecord, HookSubject, IncomingWebhook,
-        OutgoingWebhook, RetiredHookRecord,
+        AccountRecord, AddressPattern, EventRecord, HookAttempt, HookOutcome, HookRecord, HookSubject,
+        IncomingWebhook, LoggedEvent, OutgoingWebhook, RetiredHookRecord,
     },
     tables::Tables,
 };
 use heed::RwTxn;
 use mail::{AccountId, Address, Route, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// An account of layouts 3 to 5.
 #[derive(Serialize, Deserialize)]
@@ -61,7 +61,13 @@ struct OldRetiredHook {
 pub(super) fn step(txn: &mut RwTxn<'_>, tables: &Tables) -> Result<(), StoreError> {
     convert(txn, tables.accounts.raw(), account)?;
     convert(txn, tables.hooks.raw(), hook)?;
-    convert(txn, tables.retired_hooks.raw(), retired)
+    convert(txn, tables.retired_hooks.raw(), retired)?;
+    convert(txn, tables.events.raw(), logged)
+}
+
+/// Subject and Extra were not logged.
+fn logged(event: EventRecord) -> LoggedEvent {
+    LoggedEvent { event, subject: String::new(), extra: BTreeMap::new() }
 }
 
 fn account(old: RoutedAccount) -> AccountRecord {
@@ -120,14 +126,14 @@ mod tests {
         Store,
         keys::Key,
         layout::{LAYOUT, tests::options},
-        records::{EventKind, EventRecord, OutgoingHook},
+        records::EventKind,
     };
-    use mail::{HookId, QueueId};
+    use mail::{EventSeq, HookId, QueueId};
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-    fn old_hook() -> OldHook {
-        let event = EventRecord {
+    fn event() -> EventRecord {
+        EventRecord {
             kind: EventKind::Delivered,
             time: NOW,
             queue_id: QueueId(7),
@@ -140,8 +146,11 @@ mod tests {
             error: String::new(),
             suppressing: false,
             dsn: false,
-        };
-        let told = OutgoingHook { event, subject: "Hello".into(), extra: Default::default() };
+        }
+    }
+
+    fn old_hook() -> OldHook {
+        let told = LoggedEvent { event: event(), subject: "Hello".into(), extra: BTreeMap::new() };
         OldHook {
             account: AccountId(1),
             url: "https://hooks.example/".into(),
@@ -185,6 +194,8 @@ mod tests {
                 table.db.put(&mut txn, &key, &value).unwrap();
             };
             put(tables.accounts.raw(), AccountId(1).encode(), postcard::to_stdvec(&account).unwrap());
+            let key = (AccountId(1), EventSeq(1)).encode();
+            put(tables.events.raw(), key, postcard::to_stdvec(&event()).unwrap());
             put(tables.hooks.raw(), HookId(1).encode(), postcard::to_stdvec(&old_hook()).unwrap());
             put(tables.retired_hooks.raw(), HookId(2).encode(), postcard::to_stdvec(&retired).unwrap());
             tables.meta.put(&mut txn, LAYOUT, &5_u32.to_be_bytes()).unwrap();
@@ -195,6 +206,8 @@ mod tests {
         let found = &directory.account(AccountId(1)).unwrap().record;
         assert_eq!((&*found.full_name, found.max_outgoing_messages_per_day), ("The App", Some(3)));
         assert_eq!((&*found.webhook_secret, &found.replaced_secret), (&[7; 24][..], &None));
+        let events = store.read(|view| view.events(AccountId(1), EventSeq(0), 9)).unwrap();
+        assert_eq!(events, [(EventSeq(1), logged(event()))]);
         let pending = store.read(|view| view.hook(HookId(1))).unwrap().unwrap();
         assert_eq!(pending, hook(old_hook()));
         let retired = store.read(|view| view.retired_hook(HookId(2))).unwrap().unwrap();

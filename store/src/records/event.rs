@@ -2,8 +2,20 @@
 
 use mail::{Address, EnhancedCode, FromId, QueueId, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
-/// One line of an account's event log.
+/// One line of an account's event log: all that a webhook tells of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LoggedEvent {
+    /// What happened.
+    pub event: EventRecord,
+    /// The message's subject.
+    pub subject: String,
+    /// What the application attached to the message.
+    pub extra: BTreeMap<String, String>,
+}
+
+/// Something that happened to a message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EventRecord {
     /// When it happened.

@@ -1,9 +1,9 @@
 //! Webhook calls, pending and retired.
 
-use super::EventRecord;
+use super::LoggedEvent;
 use mail::{AccountId, Address, ContentId, HookId, MsgId, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 /// A webhook call that is to be made.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -75,20 +75,9 @@ impl fmt::Debug for HookRecord {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum HookSubject {
     /// What happened to a queued message.
-    Outgoing(OutgoingHook),
+    Outgoing(LoggedEvent),
     /// A message arrived.
     Incoming(IncomingHook),
-}
-
-/// An event, and what the webhook's body needs besides.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct OutgoingHook {
-    /// What happened.
-    pub event: EventRecord,
-    /// The message's subject.
-    pub subject: String,
-    /// What the application attached to the message.
-    pub extra: BTreeMap<String, String>,
 }
 
 /// A message that arrived. The hook shares the message's content, so that it can be told, and told again,

@@ -16,11 +16,9 @@ pub use directory::{
     AccountRecord, AddressPattern, DkimKeyRecord, DomainRecord, IncomingWebhook, OutgoingWebhook,
     ReplacedSecret, ScramKeys,
 };
-pub use event::{EventKind, EventRecord};
+pub use event::{EventKind, EventRecord, LoggedEvent};
 pub use hold_rule::HoldRuleRecord;
-pub use hook::{
-    HookAttempt, HookOutcome, HookRecord, HookSubject, IncomingHook, OutgoingHook, RetiredHookRecord,
-};
+pub use hook::{HookAttempt, HookOutcome, HookRecord, HookSubject, IncomingHook, RetiredHookRecord};
 pub use mailbox::{ContentRecord, MailboxRecord, MessageRecord, STANDARD_MAILBOXES, StandardMailbox};
 pub use message::{
     Attempt, AttemptResult, Hold, MessageOutcome, QueueRecord, RetiredRecord, SmtpAnswer, TlsFacts,

@@ -214,16 +214,18 @@ fn lists_of_hooks_are_filtered_and_go_on_by_key() {
 
     f.apply(called(2, HookDecision::Succeeded));
     f.apply(called(3, HookDecision::Failed));
-    let retired = |success, ids: &[u64]| {
+    let retired = |outcome, success, ids: &[u64]| {
         let hook = HookFilter { ids: ids.iter().copied().map(HookId).collect(), ..Default::default() };
-        let filter = RetiredHookFilter { hook, success };
+        let filter = RetiredHookFilter { hook, outcome, success };
         let slice = f.store.read(|view| view.retired_hook_slice(&filter, None, false, 9)).unwrap();
         slice.rows.iter().map(|(id, _)| id.0).collect::<Vec<_>>()
     };
-    assert_eq!(retired(None, &[]), [2, 3]);
-    assert_eq!(retired(Some(true), &[]), [2]);
-    assert_eq!(retired(Some(false), &[]), [3]);
-    assert_eq!(retired(None, &[3, 1]), [3]);
+    assert_eq!(retired(None, None, &[]), [2, 3]);
+    assert_eq!(retired(None, Some(true), &[]), [2]);
+    assert_eq!(retired(None, Some(false), &[]), [3]);
+    assert_eq!(retired(Some(HookEnd::Failed), None, &[]), [3]);
+    assert_eq!(retired(Some(HookEnd::Canceled), None, &[]), [0; 0]);
+    assert_eq!(retired(None, None, &[3, 1]), [3]);
 }
 
 #[test]

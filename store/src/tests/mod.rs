@@ -90,7 +90,7 @@ impl Fixture {
 
     fn events(&self) -> Vec<EventKind> {
         let events = self.store.read(|view| view.events(ACCOUNT, EventSeq(0), 100)).unwrap();
-        events.into_iter().map(|(_, event)| event.kind).collect()
+        events.into_iter().map(|(_, logged)| logged.event.kind).collect()
     }
 
     fn due(&self, at: Timestamp) -> Vec<QueueId> {

@@ -63,7 +63,7 @@ impl Fixture {
 
     fn latest(&self) -> EventRecord {
         let events = self.store.read(|view| view.events(ACCOUNT, EventSeq(0), 100)).unwrap();
-        events.last().unwrap().1.clone()
+        events.last().unwrap().1.event.clone()
     }
 
     fn hooks(&self, which: &str) -> Vec<EventKind> {
