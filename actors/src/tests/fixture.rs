@@ -140,7 +140,7 @@ impl Peer {
                         }
                     }
                 },
-                ServerStep::StartTls => unreachable!("not offered"),
+                ServerStep::StartTls | ServerStep::Auth(_) => unreachable!("not offered"),
                 ServerStep::Close => return,
             }
         }
@@ -583,6 +583,7 @@ fn server_options() -> ServerOptions {
         max_recipients: 100,
         max_errors: 10,
         max_idle_commands: 100,
+        auth: None,
         extensions: Extensions { pipelining: true, ..Extensions::default() },
         timeouts: ServerTimeouts::default(),
     }
