@@ -3,6 +3,7 @@
 use bytes::BytesMut;
 
 use crate::command::decimal;
+use crate::params::Hold;
 use crate::reply::Reply;
 
 /// Mechanisms of AUTH that are remembered.
@@ -65,6 +66,17 @@ pub struct FutureRelease {
     pub max_interval: u32,
     /// The same as a time, as RFC 3339 spells it, in UTC.
     pub max_date_time: String,
+}
+
+impl FutureRelease {
+    /// Whether a message may be held for so long. A `max_date_time` that is none bounds nothing.
+    pub(crate) fn allows(&self, hold: Hold) -> bool {
+        match (hold, Hold::parse_until(&self.max_date_time)) {
+            (Hold::For(seconds), _) => seconds <= self.max_interval,
+            (Hold::Until(time), Some(Hold::Until(max))) => time <= max,
+            (Hold::Until(_), _) => true,
+        }
+    }
 }
 
 impl Extensions {

@@ -28,7 +28,10 @@ pub use lines::{LineError, LineReader};
 pub use params::{Body, Hold, Notify, OriginalRecipient, Ret};
 pub use reply::{EnhancedCode, ProtocolError, Reply, ReplyParser};
 pub use sasl::{Login, LoginError, MalformedLogin};
-pub use scram::Sha256;
-pub use server::{Envelope, Peer, ReceivedMessage, ServerOptions, ServerSession, ServerStep, ServerTimeouts};
+pub use scram::{ChannelBindings, ScramServerKeys, Sha256};
+pub use server::{
+    AuthAnswer, AuthOffer, AuthQuestion, Envelope, Peer, ReceivedMessage, ServerOptions, ServerSession,
+    ServerStep, ServerTimeouts,
+};
 pub use transaction::{Failure, Phase, Recipient, RecipientResult, Transaction, TransactionResult};
 pub use xtext::{decode_xtext, encode_xtext};

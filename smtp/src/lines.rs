@@ -1,5 +1,7 @@
 //! Command lines out of a stream of bytes, bounded, and only where CR LF ends them.
 
+use std::fmt;
+
 use bytes::{Bytes, BytesMut};
 use memchr::memchr;
 
@@ -10,7 +12,6 @@ const ENDLESS_FACTOR: usize = 32;
 ///
 /// It holds at most one unfinished line of `max` octets beside what was pushed and not yet asked for. The lines
 /// that come out do not depend on how the bytes were cut into pushes.
-#[derive(Debug)]
 pub struct LineReader {
     buffer: BytesMut,
     /// Octets of `buffer` known to hold no LF.
@@ -50,16 +51,21 @@ impl LineReader {
 
     /// The next line without its CR LF, or `None` when more bytes are needed.
     pub fn next_line(&mut self) -> Option<Result<Bytes, LineError>> {
+        self.next_line_within(self.max)
+    }
+
+    /// The same for a line that may have `max` octets, CR LF included. Ask with the same until there is one.
+    pub fn next_line_within(&mut self, max: usize) -> Option<Result<Bytes, LineError>> {
         let Some(found) = memchr(b'\n', &self.buffer[self.scanned..]) else {
-            return self.no_end_yet();
+            return self.no_end_yet(max);
         };
         let line = self.buffer.split_to(self.scanned + found + 1);
         let length = self.dropped + line.len();
         self.scanned = 0;
         self.dropped = 0;
-        Some(if length > self.endless() {
+        Some(if length > endless(max) {
             Err(LineError::Endless)
-        } else if length > self.max {
+        } else if length > max {
             Err(LineError::TooLong)
         } else {
             without_crlf(line.freeze())
@@ -89,22 +95,29 @@ impl LineReader {
         self.buffer.split_to(self.buffer.len().min(max)).freeze()
     }
 
-    fn no_end_yet(&mut self) -> Option<Result<Bytes, LineError>> {
-        if self.buffer.len() > self.max || self.dropped > 0 {
+    fn no_end_yet(&mut self, max: usize) -> Option<Result<Bytes, LineError>> {
+        if self.buffer.len() > max || self.dropped > 0 {
             self.dropped += self.buffer.len();
             self.buffer.clear();
         }
         self.scanned = self.buffer.len();
-        if self.dropped > self.endless() {
+        if self.dropped > endless(max) {
             self.clear();
             return Some(Err(LineError::Endless));
         }
         None
     }
+}
 
-    fn endless(&self) -> usize {
-        self.max.saturating_mul(ENDLESS_FACTOR)
+impl fmt::Debug for LineReader {
+    /// Without what is held, for it may be a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LineReader").field("buffered", &self.buffer.len()).finish_non_exhaustive()
     }
+}
+
+fn endless(max: usize) -> usize {
+    max.saturating_mul(ENDLESS_FACTOR)
 }
 
 /// `line` ends in LF.

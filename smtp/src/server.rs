@@ -1,9 +1,11 @@
 //! The server's side of a session: commands in, questions to the owner, answers out.
 
+mod auth;
 mod chunk;
 mod commands;
 mod content;
 mod options;
+mod parameters;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -17,9 +19,12 @@ use crate::data::{DataReceiver, swallow_allowance};
 use crate::extensions::SizeLimit;
 use crate::lines::LineReader;
 use crate::reply::Reply;
+use crate::scram::ChannelBindings;
+use auth::{Asked, Exchange, MAX_RESPONSE};
 use chunk::Chunk;
 use transaction::Transaction;
 
+pub use auth::{AuthAnswer, AuthOffer, AuthQuestion};
 pub use options::{ServerOptions, ServerTimeouts};
 pub use step::{Envelope, Peer, ReceivedMessage, ServerStep};
 
@@ -28,11 +33,12 @@ const MAX_LINE: usize = 2_048;
 /// Octets of answers that are collected before they are written although more commands are at hand.
 const MAX_COLLECTED: usize = 16 * 1024;
 
-/// An SMTP server without sockets or clock (RFC 5321, RFC 2920, RFC 3030, RFC 3207).
+/// An SMTP server without sockets or clock (RFC 5321, RFC 2920, RFC 3030, RFC 3207, RFC 4954).
 ///
 /// It keeps the order of commands, the envelope and all bounds. What is accepted is the owner's decision: a step
 /// that asks ([`ServerStep::Mail`], [`ServerStep::Rcpt`], [`ServerStep::Message`]) is repeated until
-/// [`ServerSession::answer`] or [`ServerSession::keep_silent`] is called. AUTH is answered with 502.
+/// [`ServerSession::answer`] or [`ServerSession::keep_silent`] is called, and [`ServerStep::Auth`] until
+/// [`ServerSession::answer_auth`] is.
 #[derive(Debug)]
 pub struct ServerSession {
     options: ServerOptions,
@@ -40,19 +46,27 @@ pub struct ServerSession {
     /// Answers not yet given out.
     out: BytesMut,
     mode: Mode,
-    secure: bool,
+    /// The connection is secured, and has these channel bindings.
+    tls: Option<ChannelBindings>,
     closing: bool,
     peer: Option<Peer>,
+    user: Option<String>,
     transaction: Transaction,
     /// Octets that may still come by BDAT for the message under way, kept or not.
     chunk_allowance: usize,
     errors: u32,
+    failed_logins: u32,
+    /// Accepted MAIL commands.
+    messages: u32,
     idle_commands: u32,
 }
 
 #[derive(Debug)]
 enum Mode {
     Command,
+    /// The client is to say something within an exchange of AUTH.
+    Auth(Exchange),
+    Asked(Asked),
     Mail(MailCommand),
     Rcpt(RcptCommand),
     Data(DataReceiver),
@@ -73,12 +87,15 @@ impl ServerSession {
             lines: LineReader::new(MAX_LINE),
             out: BytesMut::new(),
             mode: Mode::Command,
-            secure: false,
+            tls: None,
             closing: false,
             peer: None,
+            user: None,
             transaction: Transaction::None,
             chunk_allowance: swallow_allowance(options.max_message_size),
             errors: 0,
+            failed_logins: 0,
+            messages: 0,
             idle_commands: 0,
             options,
         };
@@ -101,6 +118,8 @@ impl ServerSession {
             Mode::Data(_) if self.lines.buffered() == 0 => self.data(bytes),
             Mode::Chunk(_) if self.lines.buffered() == 0 => self.chunk(bytes),
             Mode::Command
+            | Mode::Auth(_)
+            | Mode::Asked(_)
             | Mode::Mail(_)
             | Mode::Rcpt(_)
             | Mode::Data(_)
@@ -118,13 +137,20 @@ impl ServerSession {
             match &self.mode {
                 Mode::Mail(mail) => return ServerStep::Mail(mail.clone()),
                 Mode::Rcpt(rcpt) => return ServerStep::Rcpt(rcpt.clone()),
-                // Keeping a message takes time: what was answered before does not wait for it.
+                // What was answered before does not wait for these, which take time.
+                Mode::Asked(asked) if self.out.is_empty() => return ServerStep::Auth(asked.question()),
                 Mode::Message(message) if self.out.is_empty() => {
                     return ServerStep::Message(message.clone());
                 }
                 Mode::Command => {
                     if let Some(line) = self.lines.next_line() {
                         self.line(line);
+                        continue;
+                    }
+                }
+                Mode::Auth(_) => {
+                    if let Some(line) = self.lines.next_line_within(MAX_RESPONSE) {
+                        self.auth_line(line);
                         continue;
                     }
                 }
@@ -141,6 +167,7 @@ impl ServerSession {
                 Mode::Data(_)
                 | Mode::Chunk(_)
                 | Mode::Message(_)
+                | Mode::Asked(_)
                 | Mode::Handshake
                 | Mode::Silent
                 | Mode::Closing => {}
@@ -155,9 +182,12 @@ impl ServerSession {
                 Mode::Handshake => ServerStep::StartTls,
                 Mode::Silent => ServerStep::Silent { timeout: timeouts.silence },
                 Mode::Closing => ServerStep::Close,
-                Mode::Command | Mode::Mail(_) | Mode::Rcpt(_) | Mode::Message(_) => {
-                    ServerStep::Read { timeout: timeouts.command }
-                }
+                Mode::Command
+                | Mode::Auth(_)
+                | Mode::Asked(_)
+                | Mode::Mail(_)
+                | Mode::Rcpt(_)
+                | Mode::Message(_) => ServerStep::Read { timeout: timeouts.command },
             };
         }
     }
@@ -168,6 +198,7 @@ impl ServerSession {
         let accepted = reply.is_positive();
         match std::mem::replace(&mut self.mode, Mode::Command) {
             Mode::Mail(mail) if accepted => {
+                self.messages = self.messages.saturating_add(1);
                 self.transaction = Transaction::new(Envelope { mail, recipients: Vec::new() });
                 self.chunk_allowance = swallow_allowance(self.options.max_message_size);
             }
@@ -184,6 +215,8 @@ impl ServerSession {
                 }
             }
             other @ (Mode::Command
+            | Mode::Auth(_)
+            | Mode::Asked(_)
             | Mode::Data(_)
             | Mode::Chunk(_)
             | Mode::Handshake
@@ -231,27 +264,28 @@ impl ServerSession {
     pub fn shutdown(&mut self) {
         self.closing = true;
         match self.mode {
-            Mode::Command | Mode::Data(_) | Mode::Chunk(_) => self.close_if_asked(),
+            Mode::Command | Mode::Auth(_) | Mode::Data(_) | Mode::Chunk(_) => self.close_if_asked(),
             Mode::Silent | Mode::Handshake => self.peer_closed(),
-            Mode::Mail(_) | Mode::Rcpt(_) | Mode::Message(_) | Mode::Closing => {}
+            Mode::Asked(_) | Mode::Mail(_) | Mode::Rcpt(_) | Mode::Message(_) | Mode::Closing => {}
         }
     }
 
     /// The connection is secured, by STARTTLS or from the beginning. What was said before counts no more
-    /// (RFC 3207 section 4.2).
-    pub fn tls_started(&mut self) {
-        self.secure = true;
+    /// (RFC 3207 section 4.2). To the `bindings` a login can be tied.
+    pub fn tls_started(&mut self, bindings: ChannelBindings) {
+        self.tls = Some(bindings);
         if matches!(self.mode, Mode::Handshake) {
             self.mode = Mode::Command;
             self.lines.clear();
             self.peer = None;
+            self.user = None;
             self.transaction = Transaction::None;
         }
     }
 
     /// Whether the connection is secured.
     pub fn is_secure(&self) -> bool {
-        self.secure
+        self.tls.is_some()
     }
 
     /// Who the client says it is, once it did.
@@ -271,6 +305,8 @@ impl ServerSession {
             Mode::Data(receiver) => receiver.kept(),
             Mode::Message(message) => message.content.len(),
             Mode::Command
+            | Mode::Auth(_)
+            | Mode::Asked(_)
             | Mode::Mail(_)
             | Mode::Rcpt(_)
             | Mode::Chunk(_)

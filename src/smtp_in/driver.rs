@@ -7,7 +7,7 @@ use super::{
     transfers::Transfer,
 };
 use bytes::BytesMut;
-use smtp::{Reply, ServerSession, ServerStep};
+use smtp::{AuthAnswer, ChannelBindings, Reply, ServerSession, ServerStep};
 use std::time::Duration;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -96,6 +96,7 @@ impl Conversation {
                         Heard::Dropped => session.shutdown(),
                     }
                 }
+                ServerStep::Auth(_) => session.answer_auth(AuthAnswer::Refuse(no_login())),
                 ServerStep::Mail(_) if !deadlines.begin_message() => session.timed_out(),
                 ServerStep::Mail(mail) => answer(session, incoming.mail(&mail)),
                 ServerStep::Rcpt(rcpt) => answer(session, incoming.rcpt(&rcpt)),
@@ -131,7 +132,7 @@ impl Conversation {
         };
         match shaken {
             Ok(Ok(stream)) => {
-                self.session.tls_started();
+                self.session.tls_started(ChannelBindings::default());
                 self.incoming.forget();
                 Some(stream)
             }
@@ -164,6 +165,11 @@ fn end_if_asked(session: &mut ServerSession, phase: &watch::Receiver<Phase>) {
         Phase::Draining if session.envelope().is_some() => {}
         Phase::Draining | Phase::Closing => session.shutdown(),
     }
+}
+
+/// Nobody logs in to hand in mail from elsewhere, and AUTH is not offered.
+fn no_login() -> Reply {
+    Reply::with_enhanced(535, 7, 8, "Nobody can log in here")
 }
 
 fn answer(session: &mut ServerSession, answer: Answer) {

@@ -155,6 +155,7 @@ fn options(app: &App, max_message_size: usize, starttls: bool) -> ServerOptions 
         max_recipients: limits.recipients_max,
         max_errors: bounded(limits.smtp_errors_max),
         max_idle_commands: IDLE_COMMANDS.saturating_add(bounded(limits.recipients_max).saturating_mul(2)),
+        auth: None,
         // No DSN: whoever offers it has to report successful delivery on demand (RFC 3461 section 5.2.2).
         extensions: Extensions {
             pipelining: true,

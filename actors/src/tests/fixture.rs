@@ -149,7 +149,7 @@ impl Peer {
                         }
                     }
                 },
-                ServerStep::StartTls => unreachable!("not offered"),
+                ServerStep::StartTls | ServerStep::Auth(_) => unreachable!("not offered"),
                 ServerStep::Close => return,
             }
         }
@@ -592,6 +592,7 @@ fn server_options(dsn: bool) -> ServerOptions {
         max_recipients: 100,
         max_errors: 10,
         max_idle_commands: 100,
+        auth: None,
         extensions: Extensions { pipelining: true, dsn, ..Extensions::default() },
         timeouts: ServerTimeouts::default(),
     }

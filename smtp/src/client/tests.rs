@@ -431,6 +431,7 @@ fn deliver(transactions: &[Transaction], extensions: Extensions, size: usize) ->
         max_recipients: 3,
         max_errors: 3,
         max_idle_commands: 100,
+        auth: None,
         extensions,
         timeouts: ServerTimeouts::default(),
     });

@@ -6,7 +6,6 @@ use super::transaction::{Open, Transaction};
 use super::{Mode, Peer, ServerSession, too_large};
 use crate::command::{Command, CommandError, MailCommand, RcptCommand};
 use crate::lines::LineError;
-use crate::params::Body;
 use crate::reply::Reply;
 
 impl ServerSession {
@@ -58,7 +57,8 @@ impl ServerSession {
             }
             Command::Help => self.say(&Reply::with_enhanced(214, 0, 0, "See RFC 5321")),
             Command::StartTls => self.starttls(),
-            Command::Expn(_) | Command::Auth { .. } => {
+            Command::Auth { mechanism, initial } => self.auth_command(&mechanism, initial.as_deref()),
+            Command::Expn(_) => {
                 self.refuse(&Reply::with_enhanced(502, 5, 1, "Command not implemented"));
             }
             Command::Bdat { size, last } => self.chunk_command(size, last),
@@ -86,8 +86,9 @@ impl ServerSession {
         self.transaction = Transaction::None;
         if peer.extended {
             let mut offered = self.options.extensions.clone();
-            offered.starttls &= !self.secure;
-            offered.require_tls &= self.secure;
+            offered.starttls &= !self.is_secure();
+            offered.require_tls &= self.is_secure();
+            offered.auth = self.mechanisms().iter().map(|mechanism| mechanism.name().to_owned()).collect();
             offered.write(&self.options.hostname, &mut self.out);
         } else {
             let hostname = Reply::new(250, &self.options.hostname);
@@ -103,9 +104,15 @@ impl ServerSession {
         if self.transaction.open().is_some() {
             return self.refuse_sequence("A message is under way already");
         }
-        if let Some(parameter) = self.parameter_not_offered(&mail) {
-            let text = format!("Parameter {parameter} is not offered");
-            return self.refuse(&Reply::with_enhanced(555, 5, 4, &text));
+        if self.options.auth.is_some() && self.user.is_none() {
+            return self.refuse_unknown();
+        }
+        if self.options.extensions.limits.mail_max.is_some_and(|max| self.messages >= max) {
+            let text = "This session brought as many messages as it may, connect again for more";
+            return self.say_last(&Reply::with_enhanced(421, 5, 3, text));
+        }
+        if let Err(reply) = self.check_mail_parameters(&mail) {
+            return self.refuse(&reply);
         }
         if !mail.smtputf8 && !mail.from.is_ascii() {
             return self.refuse(&not_ascii());
@@ -117,26 +124,6 @@ impl ServerSession {
         self.mode = Mode::Mail(mail);
     }
 
-    fn parameter_not_offered(&self, mail: &MailCommand) -> Option<&'static str> {
-        let offers = &self.options.extensions;
-        let body_offered = match mail.body {
-            None => true,
-            Some(Body::SevenBit | Body::EightBitMime) => offers.eight_bit_mime,
-            // Its lines end anyhow, and DATA, by which it may have to go on, cannot carry that.
-            Some(Body::BinaryMime) => false,
-        };
-        let table = [
-            (body_offered, "BODY"),
-            (offers.smtputf8 || !mail.smtputf8, "SMTPUTF8"),
-            ((offers.require_tls && self.secure) || !mail.require_tls, "REQUIRETLS"),
-            (offers.dsn || mail.ret.is_none(), "RET"),
-            (offers.dsn || mail.envid.is_none(), "ENVID"),
-            (!offers.auth.is_empty() || mail.auth.is_none(), "AUTH"),
-            (offers.future_release.is_some() || mail.hold.is_none(), "HOLDFOR and HOLDUNTIL"),
-        ];
-        table.iter().find(|(fine, _)| !fine).map(|(_, name)| *name)
-    }
-
     fn rcpt(&mut self, rcpt: RcptCommand) {
         let Some(Open { envelope, chunks }) = self.transaction.open() else {
             return self.refuse_sequence("MAIL first");
@@ -144,13 +131,8 @@ impl ServerSession {
         if chunks.is_some() {
             return self.refuse_sequence("The message has begun: RCPT before BDAT");
         }
-        if !self.options.extensions.dsn && (rcpt.notify.is_some() || rcpt.orcpt.is_some()) {
-            return self.refuse(&Reply::with_enhanced(
-                555,
-                5,
-                4,
-                "Parameters NOTIFY and ORCPT are not offered",
-            ));
+        if let Err(reply) = self.check_rcpt_parameters(&rcpt) {
+            return self.refuse(&reply);
         }
         if !envelope.mail.smtputf8 && !rcpt.path.is_ascii() {
             return self.refuse(&not_ascii());
@@ -166,7 +148,7 @@ impl ServerSession {
     }
 
     fn starttls(&mut self) {
-        if self.secure {
+        if self.is_secure() {
             return self.refuse_sequence("TLS is active already");
         }
         if !self.options.extensions.starttls {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::AuthOffer;
 use crate::extensions::Extensions;
 
 /// What a server is told about itself.
@@ -18,8 +19,10 @@ pub struct ServerOptions {
     /// Commands that bring no message further (all but accepted MAIL, RCPT, DATA and BDAT), after which the session is
     /// ended with 421. An accepted message sets the count back.
     pub max_idle_commands: u32,
-    /// What to offer. SIZE is set from `max_message_size`; STARTTLS is offered without TLS only, REQUIRETLS with TLS
-    /// only.
+    /// How clients log in, which they must before MAIL. With `None` none can, and none needs to.
+    pub auth: Option<AuthOffer>,
+    /// What to offer. SIZE is set from `max_message_size`, AUTH from `auth`; STARTTLS is offered without TLS only,
+    /// REQUIRETLS with TLS only. `limits.mail_max` is kept: one more MAIL ends the session with 421.
     pub extensions: Extensions,
     /// How long to wait for a client.
     pub timeouts: ServerTimeouts,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::AuthQuestion;
 use crate::command::{MailCommand, RcptCommand};
 
 /// What the driver or owner must do now.
@@ -16,6 +17,8 @@ pub enum ServerStep {
         /// How long to wait for them.
         timeout: Duration,
     },
+    /// Is the client who it says it is? To be answered with [`super::ServerSession::answer_auth`].
+    Auth(AuthQuestion),
     /// Is this return path welcome? 2xx accepts.
     Mail(MailCommand),
     /// Is this recipient? 2xx accepts; the envelope so far is in [`ServerSession::envelope`].

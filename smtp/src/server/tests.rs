@@ -1,4 +1,6 @@
+mod auth;
 mod chunking;
+mod parameters;
 
 use proptest::prelude::*;
 
@@ -14,6 +16,7 @@ fn options() -> ServerOptions {
         max_recipients: 2,
         max_errors: 3,
         max_idle_commands: 10,
+        auth: None,
         extensions: Extensions { pipelining: true, starttls: true, dsn: true, ..Extensions::default() },
         timeouts: ServerTimeouts::default(),
     }
@@ -35,7 +38,14 @@ fn talk(session: &mut ServerSession, input: &[u8], size: usize) -> String {
     loop {
         match session.step() {
             ServerStep::Write(bytes) => said += &String::from_utf8_lossy(&bytes),
-            ServerStep::Mail(mail) => verdict(session, &mail.from, "from"),
+            ServerStep::Auth(question) => said += &auth::decide(session, question),
+            ServerStep::Mail(mail) => {
+                assert!(
+                    session.options.auth.is_none() || said.contains("[in "),
+                    "MAIL without a login: {said}"
+                );
+                verdict(session, &mail.from, "from");
+            }
             ServerStep::Rcpt(rcpt) => verdict(session, &rcpt.path, "to"),
             ServerStep::Message(message) => {
                 let count = session.envelope().expect("an envelope").recipients.len();
@@ -45,7 +55,8 @@ fn talk(session: &mut ServerSession, input: &[u8], size: usize) -> String {
             ServerStep::Read { .. } | ServerStep::Silent { .. } => match chunks.next() {
                 Some(chunk) => {
                     session.received(chunk);
-                    assert!(session.lines.buffered() <= size.min(input.len()) + MAX_LINE);
+                    let line = if session.options.auth.is_some() { MAX_RESPONSE } else { MAX_LINE };
+                    assert!(session.lines.buffered() <= size.min(input.len()) + line);
                 }
                 None => return said,
             },
@@ -168,7 +179,7 @@ fn after_tls_the_client_must_introduce_itself_again() {
     let mut session = ServerSession::new(options());
     talk(&mut session, b"EHLO c\r\nMAIL FROM:<>\r\nSTARTTLS\r\nNOOP\r\n", 99);
     session.received(b"RSET\r\n");
-    session.tls_started();
+    session.tls_started(ChannelBindings::default());
     assert_eq!((session.peer(), session.envelope(), session.is_secure()), (None, None, true));
     let said = talk(&mut session, b"MAIL FROM:<>\r\nSTARTTLS\r\nEHLO c\r\n", 99);
     let expected = "503 5.5.1 EHLO first\r\n503 5.5.1 TLS is active already\r\n\
