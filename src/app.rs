@@ -1,6 +1,6 @@
 //! What every way into the server shares.
 
-use crate::{limiter::LoginLimiter, tls::acme::AcmeAnswers};
+use crate::{logins::Logins, tls::acme::AcmeAnswers};
 use actors::{Handles, Metrics};
 use config::Settings;
 use mail::Domain;
@@ -19,8 +19,8 @@ pub struct App {
     pub mode: Mode,
     /// What an ACME authority is shown over HTTP.
     pub acme_answers: Arc<AcmeAnswers>,
-    /// Who failed to log in too often, however it tried.
-    pub login_limiter: Arc<LoginLimiter>,
+    /// Checks who logs in, however it tries.
+    pub logins: Logins,
     /// Messages brought in to be sent, by `way` (`webapi`, `submission`) and `result` (`accepted`, `refused`, `busy`,
     /// `failed`).
     pub submissions: IntCounterVec,

@@ -10,14 +10,17 @@ pub mod limiter;
 pub mod listen;
 pub mod localserve;
 pub mod logging;
+pub mod logins;
 pub mod open_files;
 pub mod password;
 mod received_field;
+mod scram_text;
 mod sending;
 pub mod serve;
 pub mod server;
 pub mod signals;
 pub mod smtp_in;
+pub mod smtp_server;
 mod submission;
 pub mod systemd;
 #[cfg(test)]

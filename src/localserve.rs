@@ -4,19 +4,22 @@ use crate::{
     app::{LOCAL_ACCOUNT, LOCAL_ADDRESS, LOCAL_PASSWORD, Mode},
     control::ControlSocket,
     listen::Binder,
-    password,
-    server::{self, HttpSocket, Server, Sockets},
+    password::Password,
+    server::{self, HttpSocket, Server, SmtpSocket, Sockets},
     signals::StopSignals,
+    tls::{Certificate, local_certificate},
 };
 use actors::Router;
 use anyhow::Context;
 use clap::Args;
-use config::{Service, Settings, write_webhook_secret};
+use config::{Service, Settings, SmtpRole, write_webhook_secret};
 use mail::{Address, DkimKey, Domain};
 use std::{
     collections::BTreeSet,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 use store::{
@@ -26,6 +29,8 @@ use store::{
 
 const HTTP_PORT: u16 = 1080;
 const SMTP_PORT: u16 = 1025;
+const SUBMISSION_PORT: u16 = 1587;
+const SUBMISSIONS_PORT: u16 = 1465;
 
 /// What the command line says.
 #[derive(Args, Debug)]
@@ -64,26 +69,68 @@ pub async fn run(args: LocalserveArgs) -> anyhow::Result<()> {
     prepare_account(&store, &mut writer, &args).context("preparing the account")?;
 
     let control = ControlSocket::bind(&settings.data_dir)?;
-    let (http, smtp) = (args.address(HTTP_PORT), args.address(SMTP_PORT));
-    let binder = Binder { all: &[http, smtp], remedy: "choose other ports with --port-offset" };
-    let http = binder.bind(http, "HTTP")?;
-    let smtp = binder.bind(smtp, "SMTP")?;
-    let (http_address, smtp_address) = (http.local_addr()?, smtp.local_addr()?);
-    let router = Router::relay("localhost", args.deliver_to.unwrap_or_else(|| reachable(smtp_address)));
+    let (made, certificate_file) = local_certificate(&settings.data_dir)?;
+    let certificate = Arc::<Certificate>::default();
+    certificate.set(made);
+    let listeners = Listeners::bind(&args)?;
+    let addresses = listeners.addresses()?;
+    let router = Router::relay("localhost", args.deliver_to.unwrap_or(addresses.smtp));
     let services = BTreeSet::from([Service::Webapi, Service::Metrics]);
     let sockets = Sockets {
-        http: vec![HttpSocket { listener: http, services, trusted_proxies: Vec::new(), tls: None }],
-        smtp: vec![smtp],
+        http: vec![HttpSocket { listener: listeners.http, services, trusted_proxies: Vec::new(), tls: None }],
+        smtp: [
+            (listeners.smtp, SmtpRole::Incoming),
+            (listeners.submission, SmtpRole::Submission { auth_without_tls: true }),
+            (listeners.submissions, SmtpRole::Submissions),
+        ]
+        .map(|(listener, role)| {
+            // What it delivers to itself needs no TLS.
+            let certificate = (role != SmtpRole::Incoming).then(|| certificate.clone());
+            SmtpSocket { listener, role, certificate }
+        })
+        .into(),
         control: Some(control),
         ..Sockets::default()
     };
     let server = Server::start((store, writer), settings, hostname, Mode::Local, router, sockets)?;
 
     let stop = StopSignals::listen()?;
-    greet(&server, reachable(http_address), reachable(smtp_address), &args);
+    greet(&server, &addresses, &certificate_file, &args);
     stop.stop_requested(&server).await?;
     server.stop().await;
     Ok(())
+}
+
+/// What it listens on.
+struct Listeners<L> {
+    http: L,
+    smtp: L,
+    submission: L,
+    submissions: L,
+}
+
+impl Listeners<TcpListener> {
+    fn bind(args: &LocalserveArgs) -> anyhow::Result<Self> {
+        let all = [HTTP_PORT, SMTP_PORT, SUBMISSION_PORT, SUBMISSIONS_PORT].map(|port| args.address(port));
+        let binder = Binder { all: &all, remedy: "choose other ports with --port-offset" };
+        Ok(Listeners {
+            http: binder.bind(all[0], "HTTP")?,
+            smtp: binder.bind(all[1], "SMTP")?,
+            submission: binder.bind(all[2], "submission")?,
+            submissions: binder.bind(all[3], "submissions")?,
+        })
+    }
+
+    /// Where they are reached.
+    fn addresses(&self) -> io::Result<Listeners<SocketAddr>> {
+        let of = |listener: &TcpListener| listener.local_addr().map(reachable);
+        Ok(Listeners {
+            http: of(&self.http)?,
+            smtp: of(&self.smtp)?,
+            submission: of(&self.submission)?,
+            submissions: of(&self.submissions)?,
+        })
+    }
 }
 
 impl LocalserveArgs {
@@ -151,12 +198,12 @@ fn new_domain() -> anyhow::Result<DomainRecord> {
 }
 
 fn new_account() -> anyhow::Result<AccountRecord> {
-    let address = Address::parse(LOCAL_ADDRESS)?;
+    let (address, password) = (Address::parse(LOCAL_ADDRESS)?, Password::new(LOCAL_PASSWORD)?);
     let keep = Duration::from_secs(72 * 3600);
     Ok(AccountRecord {
         name: LOCAL_ACCOUNT.into(),
         full_name: "Rider".into(),
-        password_hash: password::hash_password(LOCAL_PASSWORD)?,
+        password_hash: password.hash(),
         addresses: vec![AddressPattern::Address(address.clone())],
         from_id_login_addresses: vec![address],
         keep_retired_messages: keep,
@@ -172,18 +219,22 @@ fn new_account() -> anyhow::Result<AccountRecord> {
         created: actors::Clock::system().now(),
         routes: Vec::new(),
         replaced_secret: None,
-        scram: None,
+        scram: Some(password.scram_keys()),
         deduplicate_message_id: false,
     })
 }
 
-fn greet(server: &Server, http: SocketAddr, smtp: SocketAddr, args: &LocalserveArgs) {
+fn greet(server: &Server, addresses: &Listeners<SocketAddr>, certificate: &Path, args: &LocalserveArgs) {
+    let Listeners { http, smtp, submission, submissions } = addresses;
     let data = server.app().settings.data_dir.display();
     println!("postrider {} localserve", env!("CARGO_PKG_VERSION"));
     println!();
     println!("  webapi      http://{http}/webapi/v0/");
     println!("  metrics     http://{http}/metrics");
     println!("  SMTP in     {smtp}");
+    println!("  submission  {submission} (with or without STARTTLS)");
+    println!("  submissions {submissions} (TLS)");
+    println!("  certificate {}", certificate.display());
     println!("  account     {LOCAL_ADDRESS}, password {LOCAL_PASSWORD}");
     println!("  data        {data}");
     let directory = server.app().handles.store.directory();

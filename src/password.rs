@@ -4,11 +4,16 @@ use argon2::{
     ARGON2ID_IDENT, Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version,
     password_hash::phc::PasswordHash,
 };
-use std::fmt;
+use smtp::Sha256;
+use std::{fmt, num::NonZeroU32};
+use store::records::ScramKeys;
 use unicode_normalization::UnicodeNormalization;
 
 /// The most octets of a password.
 const MAX: usize = 1_000;
+
+/// Iterations of PBKDF2 for SCRAM; at least 4,096 (RFC 7677, 4). Each login costs the client as many.
+pub(crate) const SCRAM_ITERATIONS: u32 = 10_000;
 
 /// A password in the form in which it is compared: PRECIS OpaqueString (RFC 8265, 4.2). Never shown.
 #[derive(Clone)]
@@ -61,6 +66,20 @@ impl Password {
             .hash_password_with_salt(self.as_bytes(), &rand::random::<[u8; 16]>())
             .expect("password and salt are within Argon2's bounds")
             .to_string()
+    }
+
+    /// What SCRAM-SHA-256 needs of it (RFC 5802, 3), with a fresh salt. Takes some milliseconds of a processor.
+    pub fn scram_keys(&self) -> ScramKeys {
+        let sha256 = actors::AwsLc;
+        let (salt, iterations) = (rand::random::<[u8; 16]>(), SCRAM_ITERATIONS);
+        let count = NonZeroU32::new(iterations).expect("there are iterations");
+        let salted = sha256.pbkdf2(self.as_bytes(), &salt, count);
+        ScramKeys {
+            salt,
+            iterations,
+            stored_key: sha256.digest(&sha256.hmac(&salted, b"Client Key")),
+            server_key: sha256.hmac(&salted, b"Server Key"),
+        }
     }
 
     /// What is hashed.

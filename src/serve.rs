@@ -6,7 +6,7 @@ use crate::{
     listen::Binder,
     logging::{self, LogControl},
     open_files,
-    server::{self, HttpSocket, Server, Sockets},
+    server::{self, HttpSocket, Server, SmtpSocket, Sockets},
     signals::StopSignals,
     systemd,
     tls::{
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 use actors::Router;
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use config::{HttpListener, Service, Settings, SmtpRole, Tls};
 use mail::Domain;
 use std::{
@@ -93,16 +93,6 @@ fn fit_to_serve(settings: &Settings, file: &Path) -> anyhow::Result<Domain> {
         !settings.http.is_empty() || !settings.smtp.is_empty(),
         "{at}: there are no listeners: add an [[http]] section, as address = \"127.0.0.1:8080\", services = [\"webapi\"]"
     );
-    for listener in &settings.smtp {
-        match listener.role {
-            SmtpRole::Incoming => {}
-            SmtpRole::Submission { .. } | SmtpRole::Submissions => bail!(
-                "{at}: the [[smtp]] listener on {} has a role for submission, which this version does not offer yet; \
-                 remove it, and send over the webapi",
-                listener.address
-            ),
-        }
-    }
     for listener in &settings.http {
         if listener.services.iter().any(|service| matches!(service, Service::Account | Service::Admin)) {
             tracing::warn!(address = %listener.address, "the services account and admin are not there yet");
@@ -146,7 +136,6 @@ fn sockets(
     answers: Arc<AcmeAnswers>,
 ) -> anyhow::Result<Sockets> {
     let https = settings.tls.is_on().then(|| certificate.server_config_with_answers(answers.clone()));
-    let smtp_tls = settings.tls.is_on().then(|| certificate.server_config());
     let control = Some(ControlSocket::bind(&settings.data_dir)?);
     let http = settings.http.iter().map(|listener| listener.address);
     let all: Vec<SocketAddr> = http.chain(settings.smtp.iter().map(|listener| listener.address)).collect();
@@ -154,7 +143,7 @@ fn sockets(
     let bind = |address, what: &'static str| {
         let listener = binder.bind(address, what)?;
         tracing::info!(address = %listener.local_addr()?, "{what} listens");
-        Ok(listener)
+        anyhow::Ok(listener)
     };
     let http = settings.http.iter().map(|listener| {
         Ok(HttpSocket {
@@ -165,9 +154,18 @@ fn sockets(
         })
     });
     let http = http.collect::<anyhow::Result<_>>()?;
-    let smtp = settings.smtp.iter().map(|listener| bind(listener.address, "SMTP"));
+    let shown = settings.tls.is_on().then(|| certificate.clone());
+    let smtp = settings.smtp.iter().map(|listener| {
+        let what = match listener.role {
+            SmtpRole::Incoming => "SMTP",
+            SmtpRole::Submission { .. } => "submission",
+            SmtpRole::Submissions => "submissions",
+        };
+        let certificate = shown.clone();
+        Ok(SmtpSocket { listener: bind(listener.address, what)?, role: listener.role, certificate })
+    });
     let smtp = smtp.collect::<anyhow::Result<_>>()?;
-    Ok(Sockets { http, smtp, smtp_tls, control, acme_answers: answers })
+    Ok(Sockets { http, smtp, control, acme_answers: answers })
 }
 
 /// Reads certificate files and log level again. What is wrong is logged, and then all stays as it was.

@@ -5,9 +5,12 @@ use crate::{
     control::{self, ControlSocket},
     http,
     limiter::LoginLimiter,
+    logins::Logins,
     sending::count_submissions,
-    smtp_in::{self, SmtpServer},
-    tls::{acme::AcmeAnswers, read_authorities},
+    smtp_in::IncomingMail,
+    smtp_server::{Secured, SmtpServer},
+    submission::SubmissionService,
+    tls::{Certificate, acme::AcmeAnswers, read_authorities},
 };
 use actix_web::dev::ServerHandle;
 use actors::{
@@ -16,7 +19,7 @@ use actors::{
     dns::{DnsResolver, NoNames, Resolver},
 };
 use anyhow::Context;
-use config::{Network, Service, Settings};
+use config::{Network, Service, Settings, SmtpRole};
 use mail::Domain;
 use prometheus::Registry;
 use rustls::ServerConfig;
@@ -24,10 +27,11 @@ use std::{
     collections::{BTreeSet, HashSet},
     net::{SocketAddr, TcpListener},
     num::NonZero,
+    rc::Rc,
     sync::Arc,
     thread::available_parallelism,
 };
-use store::{Store, StoreOptions, Writer};
+use store::{Change, Store, StoreOptions, Writer};
 
 /// A socket that is bound already, so that its address is known, and what it is for.
 pub struct HttpSocket {
@@ -41,15 +45,23 @@ pub struct HttpSocket {
     pub tls: Option<Arc<ServerConfig>>,
 }
 
+/// The same for SMTP.
+pub struct SmtpSocket {
+    /// The socket.
+    pub listener: TcpListener,
+    /// What it is for.
+    pub role: SmtpRole,
+    /// What it shows who uses TLS, by STARTTLS or from the start as the role has it; none: there is no TLS.
+    pub certificate: Option<Arc<Certificate>>,
+}
+
 /// Where a server is reached: sockets that are bound already.
 #[derive(Default)]
 pub struct Sockets {
     /// For HTTP.
     pub http: Vec<HttpSocket>,
-    /// For incoming SMTP.
-    pub smtp: Vec<TcpListener>,
-    /// How STARTTLS is answered there; none: it is not offered.
-    pub smtp_tls: Option<Arc<ServerConfig>>,
+    /// For SMTP.
+    pub smtp: Vec<SmtpSocket>,
     /// For the operator's commands.
     pub control: Option<ControlSocket>,
     /// What an ACME authority is shown over HTTP.
@@ -81,27 +93,20 @@ impl Server {
     ) -> anyhow::Result<Server> {
         let registry = Registry::new();
         let metrics = Metrics::register(&registry)?;
-        let own_addresses = sockets.smtp.iter().filter_map(|socket| socket.local_addr().ok()).collect();
+        let incoming = sockets.smtp.iter().filter(|socket| socket.role == SmtpRole::Incoming);
+        let own_addresses = incoming.filter_map(|socket| socket.listener.local_addr().ok()).collect();
         let options = actor_options(&settings, &hostname, mode, router, own_addresses, metrics.clone())?;
         let handles = actors::start(store, writer, options);
         let clock = handles.clock.clone();
-        let login_limiter = Arc::new(match mode {
+        let limiter = match mode {
             Mode::Serve => LoginLimiter::new(clock),
             Mode::Local => LoginLimiter::lenient(clock),
-        });
-        let Sockets { http, smtp, smtp_tls, control, acme_answers } = sockets;
-        let submissions = count_submissions(&registry)?;
-        let app = App {
-            handles,
-            settings,
-            hostname,
-            mode,
-            acme_answers,
-            login_limiter,
-            submissions,
-            registry,
-            metrics,
         };
+        let logins = Logins::new(&settings.limits, limiter, handles.writer.clone(), &registry)?;
+        let Sockets { http, smtp, control, acme_answers } = sockets;
+        let submissions = count_submissions(&registry)?;
+        let app =
+            App { handles, settings, hostname, mode, acme_answers, logins, submissions, registry, metrics };
         let app = Arc::new(app);
         let edge = http::Http::new(app.clone()).context("serving HTTP")?;
         let workers = http_workers();
@@ -113,7 +118,7 @@ impl Server {
         if let Some(socket) = &control {
             http.push(spawn(control::serve(app.clone(), socket).context("serving the control socket")?));
         }
-        let smtp = smtp_in::serve_all(app.clone(), smtp, smtp_tls).context("serving SMTP")?;
+        let smtp = serve_smtp(&app, smtp).context("serving SMTP")?;
         Ok(Server { app, http, smtp, _control: control })
     }
 
@@ -148,7 +153,33 @@ pub fn open_store(settings: &Settings) -> anyhow::Result<(Store, Writer)> {
         disk_reserve: settings.store.min_free_disk,
         inline_max: size(settings.store.inline_content_max),
     };
-    Ok(Store::open(&settings.data_dir, options)?)
+    let (store, mut writer) = Store::open(&settings.data_dir, options)?;
+    if store.directory().login_secret().is_none() {
+        writer.commit([Change::KeepLoginSecret(rand::random())].iter())?;
+    }
+    Ok((store, writer))
+}
+
+fn serve_smtp(app: &Arc<App>, sockets: Vec<SmtpSocket>) -> std::io::Result<SmtpServer> {
+    let mut server = SmtpServer::new(app)?;
+    let incoming = Rc::new(IncomingMail::new(app)?);
+    for SmtpSocket { listener, role, certificate } in sockets {
+        let starttls = certificate.clone().map_or(Secured::Never, Secured::WhenAsked);
+        match role {
+            SmtpRole::Incoming => server.serve(listener, &incoming, starttls)?,
+            SmtpRole::Submission { auth_without_tls } => {
+                let submission = Rc::new(SubmissionService::new(app, auth_without_tls));
+                server.serve(listener, &submission, starttls)?;
+            }
+            SmtpRole::Submissions => {
+                let certificate =
+                    certificate.ok_or_else(|| std::io::Error::other("there is no certificate"))?;
+                let submission = Rc::new(SubmissionService::new(app, false));
+                server.serve(listener, &submission, Secured::AtOnce(certificate))?;
+            }
+        }
+    }
+    Ok(server)
 }
 
 fn spawn(server: actix_web::dev::Server) -> ServerHandle {

@@ -4,6 +4,7 @@
 use crate::{
     app::{App, Mode},
     limiter::LoginLimiter,
+    logins::Logins,
     sending::count_submissions,
     server::open_store,
 };
@@ -65,20 +66,12 @@ impl Setup {
         let Setup { mode, options, writer, store, settings, hostname, registry, dir } = self;
         let metrics = options.metrics.clone();
         let handles = actors::start(store, writer, options);
-        let login_limiter = Arc::new(LoginLimiter::new(handles.clock.clone()));
+        let limiter = LoginLimiter::new(handles.clock.clone());
+        let logins = Logins::new(&settings.limits, limiter, handles.writer.clone(), &registry).unwrap();
         let acme_answers = Arc::default();
         let submissions = count_submissions(&registry).unwrap();
-        let app = App {
-            handles,
-            settings,
-            hostname,
-            mode,
-            acme_answers,
-            login_limiter,
-            submissions,
-            registry,
-            metrics,
-        };
+        let app =
+            App { handles, settings, hostname, mode, acme_answers, logins, submissions, registry, metrics };
         (Arc::new(app), dir)
     }
 }

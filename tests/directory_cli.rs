@@ -232,6 +232,57 @@ fn accounts_and_domains_are_added_shown_and_removed() {
     assert!(site.fails(&["account", "show", "app"], 1).contains("there is no account \"app\""));
 }
 
+#[test]
+fn what_scram_needs_goes_with_the_hash_of_the_password() {
+    let site = site();
+    site.ok(&["directory", "apply", "directory.toml"]);
+    let exported = site.ok(&["directory", "export"]);
+    assert_eq!(exported.matches("password_scram = \"SCRAM-SHA-256$10000:").count(), 2, "{exported}");
+    let line = |text: &str, start: &str| {
+        text.lines().find(|line| line.starts_with(start)).expect("the line is there").to_owned()
+    };
+    let (hash, scram) = (line(&exported, "password_hash"), line(&exported, "password_scram"));
+    let account = |password: &str| {
+        format!(
+            "[[domains]]\nname = \"example.com\"\n[[accounts]]\nname = \"app\"\naddresses = [\"app@example.com\"]\n\
+             {password}\n"
+        )
+    };
+    let other = Site::new(SETTINGS);
+    let apply = |password: &str| {
+        other.write("directory.toml", &account(password));
+        other.ok(&["directory", "apply", "directory.toml"])
+    };
+    let kept = || other.ok(&["directory", "export"]).lines().any(|line| line == scram);
+    assert!(apply(&hash).contains("added account app") && !kept());
+    let both = format!("{hash}\n{scram}");
+    assert!(apply(&both).contains("changed account app: password_scram") && kept());
+    assert!(!apply(&hash).contains("account app") && kept(), "the password is the same");
+    assert!(apply("password = \"another\"").contains("changed account app: password") && !kept());
+
+    let refused = |password: &str, expected: &str| {
+        other.write("directory.toml", &account(password));
+        let said = other.fails(&["directory", "apply", "directory.toml"], 1);
+        assert!(said.contains(expected), "{said}");
+    };
+    refused(&scram, "goes with `password_hash` only");
+    refused(&format!("password = \"another\"\n{scram}"), "goes with `password_hash` only");
+    refused(&format!("{hash}\npassword_scram = \"x\""), "must be SCRAM-SHA-256$");
+}
+
+#[test]
+fn an_account_can_want_repeats_queued_once() {
+    let site = site();
+    site.write(
+        "directory.toml",
+        &DIRECTORY.replacen("password =", "deduplicate_message_id = true\npassword =", 1),
+    );
+    site.ok(&["directory", "apply", "directory.toml"]);
+    assert_eq!(site.json(&["account", "show", "app"])["deduplicate_message_id"], true);
+    assert_eq!(site.json(&["account", "show", "other"])["deduplicate_message_id"], false);
+    assert_eq!(site.ok(&["directory", "export"]).matches("deduplicate_message_id = true").count(), 1);
+}
+
 #[tokio::test]
 async fn a_localserve_is_named_by_its_directory() {
     let server = crate::harness::Server::start().await;

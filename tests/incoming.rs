@@ -270,7 +270,7 @@ async fn a_line_without_end_is_not_waited_for() {
 #[tokio::test]
 async fn swaks_delivers_over_starttls() {
     let identity = Identity::self_signed(&["mail.example"]);
-    let server = accounts().smtp_tls(identity.server()).start().await;
+    let server = accounts().certificate(identity.certificate()).start().await;
     let smtp = server.smtp();
     let swaks = tokio::task::spawn_blocking(move || {
         Command::new("swaks")

@@ -57,6 +57,8 @@ mod simulated_failures;
 mod slow_receivers;
 mod smtp_in;
 mod start_up;
+mod submission;
+mod submission_logins;
 mod suppress_cli;
 mod suppression_list;
 mod tls;

@@ -78,7 +78,7 @@ async fn postfix_brings_messages_as_they_are() {
     let server = Embedded::builder()
         .account(rider)
         .account(account("other"))
-        .smtp_tls(ca.identity(&["mail.example"]).server())
+        .certificate(ca.identity(&["mail.example"]).certificate())
         .start()
         .await;
     let postfix = Postfix::relay(server.smtp(), &ca.identity(&["mx.relay.test"])).await;

@@ -199,10 +199,6 @@ fn what_it_cannot_serve_is_refused_with_what_to_do() {
         (HTTP.to_owned(), "hostname is missing: set it"),
         (named.clone(), "there are no listeners: add an [[http]] section"),
         (format!("{named}{HTTP}tlss = true\n"), "did you mean http.tls?"),
-        (
-            format!("{named}{TLS}[[smtp]]\naddress = \"127.0.0.1:0\"\nrole = \"submission\"\n"),
-            "has a role for submission, which this version does not offer yet",
-        ),
         (format!("{named}{TLS}{HTTPS}"), "the key in"),
         (
             format!("{named}[[http]]\naddress = \"{taken}\"\nservices = [\"webapi\"]\n"),

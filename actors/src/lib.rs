@@ -22,8 +22,8 @@ mod webhooks;
 
 pub use clock::Clock;
 pub use delivery::{
-    ConvertError, DeliveryOptions, DeliverySnapshot, Dialer, HttpsFetcher, Journey, NextHop, PolicyFetcher,
-    Proxy, Reporter, RetrySchedule, Router, Stream, TcpDialer, seven_bit,
+    AwsLc, ConvertError, DeliveryOptions, DeliverySnapshot, Dialer, HttpsFetcher, Journey, NextHop,
+    PolicyFetcher, Proxy, Reporter, RetrySchedule, Router, Stream, TcpDialer, seven_bit,
 };
 pub use event_log::{EventLog, EventReaderLimits, EventWait, Heard, NoPlace};
 pub use gate::Gate;

@@ -238,6 +238,20 @@ impl StoreWriter {
         }
     }
 
+    /// Keeps what SCRAM needs of an account's password.
+    ///
+    /// # Errors
+    /// `Refused` when that is another by now, or somebody kept it before, and [`WriteError::Busy`] when too many
+    /// changes wait.
+    pub async fn put_scram_keys(
+        &self,
+        account: AccountId,
+        password_hash: String,
+        keys: store::records::ScramKeys,
+    ) -> Result<(), WriteError> {
+        self.bounded(Change::PutScramKeys { account, password_hash, keys }).await.map(drop)
+    }
+
     /// Does something with messages of the queue; returns how many that changed. Takes no permit: operators are few,
     /// and what they do is needed most when much waits.
     pub(crate) async fn operate(&self, operation: QueueOperation) -> Result<usize, WriteError> {

@@ -8,7 +8,7 @@ use super::{
     text::local,
     webhook_secret::{WebhookSecretArgs, new_webhook_secret},
 };
-use crate::directory::written;
+use crate::{directory::written, password::Password};
 use actors::Clock;
 use anyhow::{bail, ensure};
 use clap::{Args, Subcommand};
@@ -124,7 +124,7 @@ impl AddArgs {
         let account = NewAccount {
             name: self.name.clone(),
             full_name: self.full_name,
-            password_hash: password.hash(),
+            password,
             addresses: self.addresses,
         };
         let record = account.record(&edit.target.settings().retention, Clock::system().now());
@@ -139,8 +139,8 @@ pub(super) struct NewAccount {
     pub(super) name: String,
     /// Its display name.
     pub(super) full_name: String,
-    /// The hash of its password.
-    pub(super) password_hash: String,
+    /// Its password.
+    pub(super) password: Password,
     /// Its addresses.
     pub(super) addresses: Vec<AddressPattern>,
 }
@@ -150,7 +150,7 @@ impl NewAccount {
         AccountRecord {
             name: self.name,
             full_name: self.full_name,
-            password_hash: self.password_hash,
+            password_hash: self.password.hash(),
             addresses: self.addresses,
             from_id_login_addresses: Vec::new(),
             keep_retired_messages: retention.messages,
@@ -166,7 +166,7 @@ impl NewAccount {
             created: now,
             routes: Vec::new(),
             replaced_secret: None,
-            scram: None,
+            scram: Some(self.password.scram_keys()),
             deduplicate_message_id: false,
         }
     }
@@ -210,7 +210,8 @@ impl PasswordCommandArgs {
         let edit = Edit::begin(&self.one.server).await?;
         let present = edit.account(&self.one.name)?;
         let GivenPassword { password, made_up } = self.password.password()?;
-        edit.put_account(AccountRecord { password_hash: password.hash(), ..present }).await?;
+        let scram = Some(password.scram_keys());
+        edit.put_account(AccountRecord { password_hash: password.hash(), scram, ..present }).await?;
         told(&format!("changed the password of account {}", self.one.name), made_up)
     }
 }
@@ -236,6 +237,7 @@ struct ShownAccount {
     max_first_time_recipients_per_day: Option<u64>,
     mailbox_quota: Option<String>,
     dsn_to_inbox: bool,
+    deduplicate_message_id: bool,
     outgoing_webhook: Option<String>,
     outgoing_webhook_events: Vec<&'static str>,
     incoming_webhook: Option<String>,
@@ -259,6 +261,7 @@ impl ShownAccount {
             max_first_time_recipients_per_day: record.max_first_time_recipients_per_day,
             mailbox_quota: record.mailbox_quota.map(|bytes| Size(bytes).to_string()),
             dsn_to_inbox: record.dsn_to_inbox,
+            deduplicate_message_id: record.deduplicate_message_id,
             outgoing_webhook: outgoing.map(|webhook| webhook.url.clone()),
             outgoing_webhook_events: outgoing.map_or_else(Vec::new, |webhook| {
                 webhook.events.iter().copied().map(EventKind::name).collect()
@@ -288,6 +291,10 @@ impl ShownAccount {
             ("new recipients a day", number(self.max_first_time_recipients_per_day)),
             ("mailbox quota", self.mailbox_quota.clone().unwrap_or_else(none)),
             ("DSNs to the Inbox", if self.dsn_to_inbox { "yes" } else { "no" }.to_owned()),
+            (
+                "repeats over SMTP",
+                if self.deduplicate_message_id { "queued once" } else { "queued" }.to_owned(),
+            ),
             ("outgoing webhook", self.outgoing_webhook.clone().unwrap_or_else(none)),
             ("incoming webhook", self.incoming_webhook.clone().unwrap_or_else(none)),
             (

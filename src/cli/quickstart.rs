@@ -60,7 +60,7 @@ impl QuickstartArgs {
         let account = NewAccount {
             name: self.account_name(),
             full_name: String::new(),
-            password_hash: password.hash(),
+            password,
             addresses: self.addresses()?,
         };
         let mut account = account.record(&Settings::defaults().retention, now);
@@ -182,6 +182,12 @@ data_dir = "{DATA}"
 address = "127.0.0.1:8080"
 services = ["webapi", "metrics"]
 
+# The same over SMTP. Nothing else can reach it, so that passwords need no TLS.
+[[smtp]]
+address = "127.0.0.1:587"
+role = "submission"
+auth_without_tls = true
+
 # Mail from other servers: answers, and bounces.
 [[smtp]]
 address = "0.0.0.0:25"
@@ -196,6 +202,15 @@ role = "incoming"
 #[tls]
 #cert_file = "cert.pem"
 #key_file = "key.pem"
+
+# With a certificate, applications elsewhere can send over SMTP: with STARTTLS, in place of the listener on port 587
+# above, and with TLS from the start.
+#[[smtp]]
+#address = "0.0.0.0:587"
+#role = "submission"
+#[[smtp]]
+#address = "0.0.0.0:465"
+#role = "submissions"
 "#
     )
 }

@@ -1,6 +1,7 @@
 //! Domains and accounts as a directory file.
 
 use super::{AdminPasswordHash, DirectoryState, written};
+use crate::scram_text::write_scram;
 use config::{Period, Size, write_webhook_secret};
 use mail::{DkimKey, Route};
 use serde::Serialize;
@@ -64,6 +65,8 @@ struct Account<'s> {
     full_name: &'s str,
     #[serde(skip_serializing_if = "str::is_empty")]
     password_hash: &'s str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password_scram: Option<String>,
     addresses: Vec<String>,
     from_id_login_addresses: Vec<String>,
     keep_retired_messages: String,
@@ -75,6 +78,7 @@ struct Account<'s> {
     #[serde(skip_serializing_if = "Option::is_none")]
     mailbox_quota: Option<String>,
     dsn_to_inbox: bool,
+    deduplicate_message_id: bool,
     disabled: bool,
     webhook_secret: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -138,6 +142,12 @@ impl<'s> Account<'s> {
             name: &record.name,
             full_name: &record.full_name,
             password_hash: &record.password_hash,
+            // Without the hash, it is refused.
+            password_scram: record
+                .scram
+                .as_ref()
+                .filter(|_| !record.password_hash.is_empty())
+                .map(write_scram),
             addresses: record.addresses.iter().map(written).collect(),
             from_id_login_addresses: record.from_id_login_addresses.iter().map(ToString::to_string).collect(),
             keep_retired_messages: period(record.keep_retired_messages),
@@ -146,6 +156,7 @@ impl<'s> Account<'s> {
             max_first_time_recipients_per_day: record.max_first_time_recipients_per_day,
             mailbox_quota: record.mailbox_quota.map(|bytes| Size(bytes).to_string()),
             dsn_to_inbox: record.dsn_to_inbox,
+            deduplicate_message_id: record.deduplicate_message_id,
             disabled: record.disabled,
             webhook_secret: write_webhook_secret(&record.webhook_secret),
             outgoing_webhook: record.outgoing_webhook.as_ref().map(|webhook| Outgoing {

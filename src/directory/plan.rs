@@ -1,7 +1,10 @@
 //! From what is stored to what a directory file wants.
 
 use super::{AdminPasswordHash, DirectoryState, Problem, problems};
-use crate::password::{self, Password};
+use crate::{
+    password::{self, Password},
+    scram_text::read_scram,
+};
 use config::{
     AccountEntry, AddressEntry, ConfigError, ConfigErrors, DirectoryFile, DomainEntry, Located, Origin,
     PasswordEntry, Retention, Transport, WebhookEntry,
@@ -13,7 +16,7 @@ use store::{
     DirectoryChange,
     records::{
         AccountRecord, AddressPattern, DkimKeyRecord, DomainRecord, EventKind, IncomingWebhook,
-        OutgoingWebhook,
+        OutgoingWebhook, ScramKeys,
     },
 };
 
@@ -188,22 +191,24 @@ impl Planner<'_> {
     fn account(&mut self, entry: &AccountEntry, present: Option<&AccountRecord>) -> AccountRecord {
         self.check_routes(&entry.origin, "accounts.routes", &entry.routes);
         let retention = self.context.retention;
-        let password_hash = match (&entry.password, present) {
+        let (password_hash, new_scram) = match (&entry.password, present) {
             (Some(given), present) => {
                 let hash = present.map(|present| present.password_hash.as_str());
-                self.password("accounts.password", given, hash).unwrap_or_default()
+                let hash = self.password("accounts.password", given, hash).unwrap_or_default();
+                let scram = self.scram(entry, &hash, present);
+                (hash, scram)
             }
-            (None, Some(present)) => present.password_hash.clone(),
+            (None, Some(present)) => (present.password_hash.clone(), None),
             (None, None) => {
                 let problem =
                     "is missing: a new account needs `password`, `password_file` or `password_hash`";
                 self.error(&entry.origin, "accounts.password", problem.to_owned());
-                String::new()
+                (String::new(), None)
             }
         };
         // Of another password, the keys are of no use.
         let same = present.filter(|present| present.password_hash == password_hash);
-        let scram = same.and_then(|present| present.scram.clone());
+        let scram = new_scram.or_else(|| same.and_then(|present| present.scram.clone()));
         let (webhook_secret, replaced_secret) = match present {
             Some(present) => (present.webhook_secret.clone(), present.replaced_secret.clone()),
             None => {
@@ -234,7 +239,7 @@ impl Planner<'_> {
             routes: entry.routes.clone(),
             replaced_secret,
             scram,
-            deduplicate_message_id: present.is_some_and(|present| present.deduplicate_message_id),
+            deduplicate_message_id: entry.deduplicate_message_id,
         };
         if let Some(secret) = &entry.webhook_secret
             && *secret != record.webhook_secret
@@ -289,6 +294,31 @@ impl Planner<'_> {
                     None
                 }
             },
+        }
+    }
+
+    /// What SCRAM needs of a password that is new, or what the file says that it needs.
+    fn scram(
+        &mut self,
+        entry: &AccountEntry,
+        hash: &str,
+        present: Option<&AccountRecord>,
+    ) -> Option<ScramKeys> {
+        if let Some(Located { value, origin }) = &entry.password_scram {
+            let keys = read_scram(value.expose());
+            if keys.is_none() {
+                let problem = "must be SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>, with 4,096 to 100,000 \
+                               iterations and a salt of 16 octets in base64"
+                    .to_owned();
+                self.error(origin, "accounts.password_scram", problem);
+            }
+            return keys;
+        }
+        match &entry.password.as_ref()?.value {
+            PasswordEntry::Plain(plain) if present.is_none_or(|present| present.password_hash != hash) => {
+                Password::new(plain.expose()).ok().map(|password| password.scram_keys())
+            }
+            PasswordEntry::Plain(_) | PasswordEntry::Hash(_) => None,
         }
     }
 
@@ -416,13 +446,14 @@ fn account_differences(one: &AccountRecord, other: &AccountRecord) -> Vec<&'stat
         routes,
         // Follows from `webhook_secret`.
         replaced_secret: _,
-        // Follows from the password.
-        scram: _,
+        scram,
         deduplicate_message_id,
     } = one;
     named([
         ("full_name", *full_name != other.full_name),
         ("password", *password_hash != other.password_hash),
+        // Of another password, they follow from it.
+        ("password_scram", *password_hash == other.password_hash && *scram != other.scram),
         ("addresses", *addresses != other.addresses),
         ("from_id_login_addresses", *from_id_login_addresses != other.from_id_login_addresses),
         ("keep_retired_messages", *keep_retired_messages != other.keep_retired_messages),

@@ -2,32 +2,46 @@
 
 use super::{
     Http,
-    auth::{AuthError, Login},
     client::Client,
     error::{ApiError, Code},
 };
-use crate::limiter::TooMany;
-use actix_web::{HttpRequest, HttpResponse, http::header};
+use crate::{
+    limiter::TooMany,
+    logins::{self, Login, LoginError, Way},
+};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{self, HeaderValue},
+};
+use base64::{Engine, prelude::BASE64_STANDARD};
 
-/// The login that a request proves. What fails is counted.
+/// The most octets of the header.
+const HEADER_MAX: usize = 4_096;
+
+/// The login that a request proves, by HTTP basic authentication (RFC 7617). What fails is counted.
 pub(super) async fn login(http: &Http, request: &HttpRequest) -> Result<Login, NoAnswer> {
-    let client = Client::of(request);
-    let directory = http.app.handles.store.directory();
-    let authorization = request.headers().get(header::AUTHORIZATION);
-    http.logins.check(&directory, authorization, client.address).await.map_err(|error| {
-        count_failure(http, error, client);
-        error.into()
-    })
+    let header = request.headers().get(header::AUTHORIZATION).ok_or(NoAnswer::Unauthorized)?;
+    let client = logins::Client { address: Client::of(request).address, way: Way::Webapi };
+    let (app, logins) = (&http.app, &http.app.logins);
+    let login = match credentials(header) {
+        Some((user, password)) => {
+            logins.with_password(&app.handles.store.directory(), &user, &password, client).await
+        }
+        None => Err(logins.unreadable(client).await),
+    };
+    Ok(login?)
 }
 
-fn count_failure(http: &Http, error: AuthError, client: Client) {
-    let counter = match error {
-        AuthError::Wrong => &http.metrics.authentication_failures,
-        AuthError::TooMany(_) => &http.metrics.authentication_refusals,
-        AuthError::Missing | AuthError::Busy | AuthError::Failed => return,
-    };
-    counter.with_label_values(&["webapi"]).inc();
-    tracing::debug!(remote = %client.address, ?error, "a login failed");
+/// User name and password of a `Basic` header.
+fn credentials(header: &HeaderValue) -> Option<(String, String)> {
+    let header = header.to_str().ok().filter(|text| text.len() <= HEADER_MAX)?;
+    let (scheme, encoded) = header.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = String::from_utf8(BASE64_STANDARD.decode(encoded.trim()).ok()?).ok()?;
+    let (user, password) = decoded.split_once(':')?;
+    Some((user.to_owned(), password.to_owned()))
 }
 
 /// Why a request has no answer of its own.
@@ -74,13 +88,35 @@ impl From<ApiError> for NoAnswer {
     }
 }
 
-impl From<AuthError> for NoAnswer {
-    fn from(error: AuthError) -> NoAnswer {
+impl From<LoginError> for NoAnswer {
+    fn from(error: LoginError) -> NoAnswer {
         match error {
-            AuthError::Missing | AuthError::Wrong => NoAnswer::Unauthorized,
-            AuthError::TooMany(too_many) => NoAnswer::TooMany(too_many),
-            AuthError::Busy => NoAnswer::Error(ApiError::busy()),
-            AuthError::Failed => NoAnswer::Error(ApiError::server("a password could not be compared")),
+            LoginError::Wrong => NoAnswer::Unauthorized,
+            LoginError::TooMany(too_many) => NoAnswer::TooMany(too_many),
+            LoginError::Busy => NoAnswer::Error(ApiError::busy()),
+            LoginError::Failed => NoAnswer::Error(ApiError::server("a password could not be compared")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::testing::basic;
+
+    #[test]
+    fn only_a_basic_header_has_credentials() {
+        let own = |(user, password): (&str, &str)| (user.to_owned(), password.to_owned());
+        for (header, expected) in [
+            (basic("rider@localhost", "a:b"), Some(("rider@localhost", "a:b"))),
+            (HeaderValue::from_static("bASIC cmlkZXI6"), Some(("rider", ""))),
+            (HeaderValue::from_static(""), None),
+            (HeaderValue::from_static("Basic"), None),
+            (HeaderValue::from_static("Basic !"), None),
+            (HeaderValue::from_static("Bearer abc"), None),
+            (HeaderValue::from_static("Basic cmlkZXI="), None),
+        ] {
+            assert_eq!(credentials(&header), expected.map(own), "{header:?}");
         }
     }
 }

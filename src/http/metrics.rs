@@ -16,12 +16,6 @@ pub struct EdgeMetrics {
     pub(super) calls: IntCounterVec,
     /// How long calls took, by method.
     pub(super) call_seconds: HistogramVec,
-    /// Wrong credentials, by `way`.
-    pub authentication_failures: IntCounterVec,
-    /// Logins refused unseen, because their clients had failed too often, by `way`.
-    pub authentication_refusals: IntCounterVec,
-    /// Passwords that were compared, right or wrong; those remembered need not be.
-    pub(super) password_comparisons: IntCounter,
     gauges: Gauges,
 }
 
@@ -64,23 +58,6 @@ impl EdgeMetrics {
                 &["method", "result"],
             )?,
             call_seconds: registered(registry, HistogramVec::new(seconds, &["method"])?)?,
-            authentication_failures: counters(
-                "postrider_authentication_failures_total",
-                "Logins with wrong credentials, by way.",
-                &["way"],
-            )?,
-            authentication_refusals: counters(
-                "postrider_authentication_refusals_total",
-                "Logins refused unseen after too many failures from near by, by way.",
-                &["way"],
-            )?,
-            password_comparisons: registered(
-                registry,
-                IntCounter::new(
-                    "postrider_password_comparisons_total",
-                    "Passwords compared with their hash; logins that are remembered need none.",
-                )?,
-            )?,
             gauges: Gauges {
                 queue: gauges("postrider_queue_messages", "Messages in the queue, by state.", "state")?,
                 oldest_due: gauge(

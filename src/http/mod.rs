@@ -1,7 +1,6 @@
 //! HTTP: the webapi, metrics and health, on listeners that serve any part of them.
 
 mod acme;
-mod auth;
 mod body;
 mod client;
 mod error;
@@ -29,7 +28,6 @@ use actix_web::{
     middleware::from_fn,
     web::{self, ServiceConfig},
 };
-use auth::Logins;
 use config::{Network, Service};
 use form::FormReader;
 use memory::Memory;
@@ -39,7 +37,6 @@ use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
 /// What all HTTP listeners of a server share: made once.
 pub struct Http {
     app: Arc<App>,
-    logins: Logins,
     forms: FormReader,
     /// What large requests and messages may hold together.
     memory: Memory,
@@ -59,7 +56,6 @@ impl Http {
         let memory = Memory::new(limits.request_size_max);
         let metrics = EdgeMetrics::register(&app.registry).map_err(io::Error::other)?;
         Ok(Arc::new(Http {
-            logins: Logins::new(limits, app.login_limiter.clone(), metrics.password_comparisons.clone()),
             forms: FormReader::new(limits, spools.clone(), memory.clone()),
             memory,
             spools,

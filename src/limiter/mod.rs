@@ -70,6 +70,18 @@ impl LoginLimiter {
         }
     }
 
+    /// Whether a client may try at all. Nothing is counted.
+    ///
+    /// # Errors
+    /// When it failed too often.
+    pub fn look(&self, client: IpAddr) -> Result<(), TooMany> {
+        let client = Client::of(client);
+        self.on_failures(|failures, now| match failures.refused(client, now) {
+            Some(until) => Err(TooMany { retry_after: until.since(now) }),
+            None => Ok(()),
+        })
+    }
+
     /// Lets a client in whose password is known to be right without a comparison.
     ///
     /// # Errors

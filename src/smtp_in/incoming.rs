@@ -7,27 +7,22 @@ use super::{
     simulated::{self, Simulated},
     trace::Trace,
 };
-use crate::app::{App, LOCAL_ACCOUNT, Mode};
+use crate::{
+    app::{App, LOCAL_ACCOUNT, Mode},
+    smtp_server::{Answer, Client, Owner},
+};
 use actors::WriteError;
 use bytes::Bytes;
 use mail::{AccountId, Address, FromId, Localpart, ReversePath, feedback::Feedback};
-use smtp::{MailCommand, Peer, RcptCommand, Reply};
+use smtp::{AuthAnswer, AuthQuestion, MailCommand, RcptCommand, Reply};
 use std::{fmt::Write as _, net::IpAddr, rc::Rc, sync::Arc};
 use store::{Arrival, ArrivalRecipient, Directory, DirectoryAccount, Refusal, StoreError};
 
 /// A larger message is read on a thread that may block.
 const READ_AT_ONCE_MAX: usize = 256 * 1024;
 
-/// What to answer a client.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    Say(Reply),
-    /// Nothing, ever.
-    Silence,
-}
-
 /// The decisions of one session.
-pub(super) struct Incoming {
+pub(crate) struct Incoming {
     app: Arc<App>,
     metrics: Metrics,
     authenticator: Rc<Authenticator>,
@@ -44,14 +39,6 @@ struct Envelope {
     simulated: Option<Simulated>,
 }
 
-/// What a session knows of its client when a message came.
-pub(super) struct Client<'a> {
-    /// Who it says it is.
-    pub(super) peer: Option<&'a Peer>,
-    /// Whether the connection is secured.
-    pub(super) secure: bool,
-}
-
 impl Incoming {
     pub(super) fn new(
         app: Arc<App>,
@@ -61,14 +48,10 @@ impl Incoming {
     ) -> Incoming {
         Incoming { app, metrics, authenticator, remote, envelope: None }
     }
+}
 
-    /// Knows no more of what was said before (RFC 3207 section 4.2).
-    pub(super) fn forget(&mut self) {
-        self.envelope = None;
-    }
-
-    /// Answers MAIL.
-    pub(super) fn mail(&mut self, mail: &MailCommand) -> Answer {
+impl Owner for Incoming {
+    fn mail(&mut self, mail: &MailCommand) -> Answer {
         self.envelope = None;
         let mail_from = match ReversePath::parse(&mail.from) {
             Ok(mail_from) => mail_from,
@@ -86,8 +69,7 @@ impl Incoming {
         say(250, 1, 0, "Sender OK")
     }
 
-    /// Answers RCPT.
-    pub(super) fn rcpt(&mut self, rcpt: &RcptCommand) -> Answer {
+    fn rcpt(&mut self, rcpt: &RcptCommand) -> Answer {
         let Some(envelope) = &mut self.envelope else { return say(503, 5, 1, "MAIL first") };
         let directory = self.app.handles.store.directory();
         let rcpt_to = match recipient(&self.app, &directory, &rcpt.path) {
@@ -122,8 +104,7 @@ impl Incoming {
         say(250, 1, 5, "Recipient OK")
     }
 
-    /// Stores a message that was received for the envelope, and answers once it is on disk.
-    pub(super) async fn message(&mut self, client: Client<'_>, content: Bytes) -> Answer {
+    async fn message(&mut self, client: Client<'_>, content: Bytes) -> Answer {
         let Some(envelope) = self.envelope.take() else { return say(503, 5, 1, "MAIL first") };
         let size = content.len();
         let id = ArrivalId::random();
@@ -143,6 +124,17 @@ impl Incoming {
         answer
     }
 
+    /// Nobody logs in to hand in mail from elsewhere, and AUTH is not offered.
+    async fn auth(&mut self, _: AuthQuestion) -> AuthAnswer {
+        AuthAnswer::Refuse(Reply::with_enhanced(535, 7, 8, "Nobody can log in here"))
+    }
+
+    fn forget(&mut self) {
+        self.envelope = None;
+    }
+}
+
+impl Incoming {
     async fn store(
         &self,
         envelope: Envelope,

@@ -7,7 +7,6 @@ use store::{Arrived, records::ReturnKind};
 /// The counters. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Metrics {
-    pub(super) sessions: IntCounterVec,
     pub(super) messages: IntCounterVec,
     returns: IntCounterVec,
     authentication: IntCounterVec,
@@ -21,11 +20,6 @@ impl Metrics {
             prometheus::Result::Ok(counters)
         };
         Ok(Metrics {
-            sessions: counters(
-                "postrider_smtp_sessions_total",
-                "SMTP connections that clients opened, by role of the listener.",
-                &["role"],
-            )?,
             messages: counters(
                 "postrider_smtp_messages_received_total",
                 "Messages received to their end over SMTP, by what became of them: stored, refused or deferred.",

@@ -1,14 +1,23 @@
 //! Sessions over real sockets, with a real store behind them.
 
 use super::*;
-use crate::testing::{Setup, account, domain, no_names};
+use crate::{
+    app::Mode,
+    smtp_server::{Answer, Secured, SmtpServer, converse},
+    testing::{Setup, account, domain, no_names},
+};
 use bytes::Bytes;
 use config::Settings;
 use mail::{AccountId, MsgId};
 use prometheus::Registry;
+use std::{
+    net::{self, SocketAddr},
+    time::Duration,
+};
 use store::records::{AddressPattern, MessageRecord};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream},
+    net::TcpStream,
     time::timeout,
 };
 
@@ -333,9 +342,7 @@ async fn an_answer_stands_for_each_way_in_which_storing_fails() {
         (WriteError::Refused(Refusal::NotFound), 451),
         (failed(StoreError::Damaged { table: "x" }), 451),
     ] {
-        let incoming::Answer::Say(reply) = incoming::not_written(&error) else {
-            panic!("{error} is not answered")
-        };
+        let Answer::Say(reply) = incoming::not_written(&error) else { panic!("{error} is not answered") };
         assert_eq!(reply.code(), expected, "{error}");
     }
 }
@@ -471,7 +478,9 @@ impl TestServer {
         let (app, dir) = setup.start();
         let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let smtp = Some(serve(Arc::clone(&app), listener).unwrap());
+        let mut smtp = SmtpServer::new(&app).unwrap();
+        smtp.serve(listener, &Rc::new(IncomingMail::new(&app).unwrap()), Secured::Never).unwrap();
+        let smtp = Some(smtp);
         TestServer { app, smtp, address, _dir: dir }
     }
 
@@ -520,17 +529,10 @@ impl TestServer {
 
     /// What comes of a client in a session without sockets, so that the clock may stand still.
     async fn converse<T>(&self, transfer_max: usize, client: impl AsyncFnOnce(DuplexStream) -> T) -> T {
-        let options = options(&self.app, 1 << 20, false);
         let metrics = Metrics::register(&Registry::new()).unwrap();
         let authenticator = Rc::new(Authenticator::new(Mode::Local, &self.app.settings.dns).unwrap());
-        let incoming = Incoming::new(Arc::clone(&self.app), metrics, authenticator, [127, 0, 0, 1].into());
-        let transfer = Rc::new(Transfers::new(transfer_max)).begin();
-        let (_phase, watched) = watch::channel(Phase::Open);
-        let (ours, theirs) = tokio::io::duplex(1 << 20);
-        let session = ServerSession::new(options);
-        let deadlines = Deadlines::new(self.app.settings.limits.smtp_session_time);
-        let driven = driver::drive(theirs, session, incoming, transfer, deadlines, watched, None);
-        tokio::join!(client(ours), driven).0
+        let service = IncomingMail { app: Arc::clone(&self.app), metrics, authenticator };
+        converse(&self.app, &service, transfer_max, client).await
     }
 }
 

@@ -1,7 +1,12 @@
 //! TLS of the listeners: the certificate they show, and its exchange while they run.
 
 pub mod acme;
+mod bindings;
 mod files;
+mod local;
+
+pub(crate) use bindings::channel_bindings;
+pub use local::local_certificate;
 
 pub use files::{read_authorities, read_certificate};
 
@@ -11,8 +16,9 @@ use mail::{Domain, Timestamp};
 use rustls::{
     ServerConfig,
     client::verify_server_name,
+    crypto::aws_lc_rs::Ticketer,
     server::{ClientHello, ParsedCertificate, ResolvesServerCert},
-    sign::CertifiedKey,
+    sign::{CertifiedKey, SingleCertAndKey},
 };
 use rustls_pki_types::ServerName;
 use std::{fmt, sync::Arc};
@@ -20,22 +26,41 @@ use std::{fmt, sync::Arc};
 /// The certificate that listeners show. Connections made after a change see the new one; those there are go on.
 #[derive(Default)]
 pub struct Certificate {
-    current: ArcSwapOption<CertifiedKey>,
+    current: ArcSwapOption<Shown>,
+}
+
+/// A certificate, and what speaks TLS with it and no other. So that it is known which one a resumed session is bound
+/// to, tickets are only good for as long as it is shown.
+pub(crate) struct Shown {
+    key: Arc<CertifiedKey>,
+    /// For all but HTTP.
+    pub(crate) config: Arc<ServerConfig>,
+    /// See [`bindings::end_point`].
+    end_point: Option<Vec<u8>>,
 }
 
 impl Certificate {
     /// Shows this one from now on.
     pub fn set(&self, certificate: CertifiedKey) {
-        self.current.store(Some(Arc::new(certificate)));
+        let key = Arc::new(certificate);
+        let resolver = Arc::new(SingleCertAndKey::from(key.clone()));
+        let mut config = ServerConfig::builder().with_no_client_auth().with_cert_resolver(resolver);
+        match Ticketer::new() {
+            Ok(ticketer) => config.ticketer = ticketer,
+            // Without tickets, some sessions are still remembered.
+            Err(error) => tracing::warn!(%error, "TLS sessions cannot be resumed by ticket"),
+        }
+        let end_point = key.cert.first().and_then(|certificate| bindings::end_point(certificate));
+        self.current.store(Some(Arc::new(Shown { key, config: Arc::new(config), end_point })));
     }
 
-    /// What a listener needs to speak TLS with this certificate.
-    pub fn server_config(self: &Arc<Certificate>) -> Arc<ServerConfig> {
-        let config = ServerConfig::builder().with_no_client_auth().with_cert_resolver(self.clone());
-        Arc::new(config)
+    /// The one that is shown now; none before the first.
+    pub(crate) fn shown(&self) -> Option<Arc<Shown>> {
+        self.current.load_full()
     }
 
-    /// As [`Certificate::server_config`], for one that shows an ACME authority its answers as well.
+    /// What an HTTP listener needs to speak TLS with this certificate, which shows an ACME authority its answers as
+    /// well.
     pub fn server_config_with_answers(
         self: &Arc<Certificate>,
         answers: Arc<AcmeAnswers>,
@@ -49,7 +74,7 @@ impl Certificate {
 
 impl ResolvesServerCert for Certificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.current.load_full()
+        self.current.load_full().map(|shown| shown.key.clone())
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     hook_filter::{HookFilter, RetiredHookFilter},
     records::{
         AccountRecord, Attempt, ContentRecord, DomainRecord, FirstAnswer, Hold, HoldRuleRecord, HookAttempt,
-        ReturnKind, StsPolicyRecord, SuppressionSource,
+        ReturnKind, ScramKeys, StsPolicyRecord, SuppressionSource,
     },
 };
 use mail::{
@@ -62,6 +62,17 @@ pub enum Change {
     PutDomain(DomainRecord),
     /// Add an account, or replace the one of that name; its mailboxes and history stay.
     PutAccount(AccountRecord),
+    /// Keep what SCRAM needs of an account's password, unless that is another by now.
+    PutScramKeys {
+        /// Whose.
+        account: AccountId,
+        /// The hash of the password that they are of.
+        password_hash: String,
+        /// The keys.
+        keys: ScramKeys,
+    },
+    /// Keep this as [`crate::Directory::login_secret`], where there is none.
+    KeepLoginSecret([u8; 32]),
     /// Change any number of domains and accounts, all together or none.
     ChangeDirectory(DirectoryChange),
     /// Keep the MTA-STS policy of a domain in place of the one before, or forget it.
@@ -113,6 +124,8 @@ impl Change {
             | Change::Unsuppress { .. }
             | Change::PutDomain(_)
             | Change::PutAccount(_)
+            | Change::PutScramKeys { .. }
+            | Change::KeepLoginSecret(_)
             | Change::ChangeDirectory(_)
             | Change::PutStsPolicy { .. }
             | Change::AddHoldRule(_)
@@ -575,6 +588,8 @@ pub enum Applied {
     DomainPut(Domain),
     /// The account is stored.
     AccountPut(AccountId),
+    /// There is a secret for logins.
+    LoginSecretKept,
     /// Domains and accounts are as they were to be.
     DirectoryChanged,
     /// The policy is stored, or gone.

@@ -3,7 +3,7 @@
 use crate::{
     Refusal, StoreError,
     change::{Applied, DirectoryChange},
-    records::{AccountRecord, AddressPattern, DomainRecord},
+    records::{AccountRecord, AddressPattern, DomainRecord, ScramKeys},
     tables::Tables,
     txn::{Outcome, Txn},
 };
@@ -14,6 +14,7 @@ use std::{collections::HashMap, ops::Bound, sync::Arc};
 /// The keys of the meta table.
 pub(crate) const GENERATION: &str = "directory";
 const ADMIN_PASSWORD: &str = "admin_password";
+const LOGIN_SECRET: &str = "login_secret";
 
 impl Txn<'_> {
     pub(crate) fn put_domain(&mut self, domain: &DomainRecord) -> Outcome<Applied> {
@@ -35,6 +36,33 @@ impl Txn<'_> {
         self.tables.accounts.put(&mut self.rw, &id, account)?;
         self.directory_changed()?;
         Ok(Ok(Applied::AccountPut(id)))
+    }
+
+    /// Is the same generation: keys that an operator's change takes away again are made again at the next login.
+    pub(crate) fn put_scram_keys(
+        &mut self,
+        id: AccountId,
+        password_hash: &str,
+        keys: &ScramKeys,
+    ) -> Outcome<Applied> {
+        let Some(mut account) = self.tables.accounts.get(&self.rw, &id)? else {
+            return Ok(Err(Refusal::NotFound));
+        };
+        if account.password_hash != password_hash || account.scram.is_some() {
+            return Ok(Err(Refusal::DirectoryChanged));
+        }
+        account.scram = Some(keys.clone());
+        self.tables.accounts.put(&mut self.rw, &id, &account)?;
+        self.directory_amended();
+        Ok(Ok(Applied::AccountPut(id)))
+    }
+
+    pub(crate) fn keep_login_secret(&mut self, secret: &[u8; 32]) -> Outcome<Applied> {
+        if self.tables.meta.get(&self.rw, LOGIN_SECRET)?.is_none() {
+            self.tables.meta.put(&mut self.rw, LOGIN_SECRET, secret)?;
+            self.directory_amended();
+        }
+        Ok(Ok(Applied::LoginSecretKept))
     }
 
     pub(crate) fn change_directory(&mut self, change: &DirectoryChange) -> Outcome<Applied> {
@@ -99,6 +127,7 @@ pub struct Directory {
     catch_alls: HashMap<Domain, AccountId>,
     generation: u64,
     admin_password_hash: Option<String>,
+    login_secret: Option<[u8; 32]>,
 }
 
 /// A domain with its keys ready to sign.
@@ -124,6 +153,7 @@ impl Directory {
         let hash = tables.meta.get(txn, ADMIN_PASSWORD)?.map(<[u8]>::to_vec).map(String::from_utf8);
         let mut directory = Directory {
             generation: generation(txn, tables)?,
+            login_secret: tables.meta.get(txn, LOGIN_SECRET)?.and_then(|secret| secret.try_into().ok()),
             admin_password_hash: hash.transpose().map_err(|_| StoreError::Damaged { table: "meta" })?,
             ..Directory::default()
         };
@@ -162,6 +192,11 @@ impl Directory {
     /// The hash of the operator's password for the admin pages; a secret.
     pub fn admin_password_hash(&self) -> Option<&str> {
         self.admin_password_hash.as_deref()
+    }
+
+    /// What the answers to logins of users who do not exist are made of, for as long as the store exists; a secret.
+    pub fn login_secret(&self) -> Option<&[u8; 32]> {
+        self.login_secret.as_ref()
     }
 
     /// An account.

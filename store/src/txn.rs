@@ -106,6 +106,10 @@ impl<'e> Txn<'e> {
             Change::Unsuppress { account, address } => self.unsuppress(*account, address),
             Change::PutDomain(domain) => self.put_domain(domain),
             Change::PutAccount(account) => self.put_account(account),
+            Change::PutScramKeys { account, password_hash, keys } => {
+                self.put_scram_keys(*account, password_hash, keys)
+            }
+            Change::KeepLoginSecret(secret) => self.keep_login_secret(secret),
             Change::ChangeDirectory(change) => self.change_directory(change),
             Change::PutStsPolicy { domain, policy } => self.put_sts_policy(domain, policy.as_ref()),
             Change::Sweep(sweep) => self.sweep(sweep),
@@ -134,10 +138,15 @@ impl<'e> Txn<'e> {
         Ok(account)
     }
 
-    /// Forgets what [`Txn::account`] read, and makes it the next generation.
-    pub(crate) fn directory_changed(&mut self) -> Result<(), StoreError> {
+    /// Forgets what [`Txn::account`] read, for a change that no operator has to know of.
+    pub(crate) fn directory_amended(&mut self) {
         self.accounts.clear();
         self.touched.directory = true;
+    }
+
+    /// As [`Txn::directory_amended`], and makes it the next generation.
+    pub(crate) fn directory_changed(&mut self) -> Result<(), StoreError> {
+        self.directory_amended();
         let generation = directory::generation(&self.rw, self.tables)? + 1;
         self.tables.meta.put(&mut self.rw, directory::GENERATION, &generation.to_be_bytes())
     }

@@ -1,14 +1,16 @@
 //! Certificates made for a test, good ones and bad ones.
 
 use aws_lc_rs::digest::{SHA256, digest};
+use postrider::tls::Certificate;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PublicKeyData, date_time_ymd,
 };
 use rustls::{
-    ServerConfig, SupportedProtocolVersion,
+    ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion,
     crypto::aws_lc_rs::default_provider,
     pki_types::{CertificateDer, PrivateKeyDer},
+    sign::CertifiedKey,
 };
 use std::{fs, path::PathBuf, sync::Arc};
 use tempfile::TempDir;
@@ -81,6 +83,29 @@ impl Identity {
         let key = KeyPair::generate().expect("a key");
         let certificate = leaf(names).self_signed(&key).expect("a certificate");
         Identity { chain: vec![certificate.der().clone()], pem: certificate.pem(), key }
+    }
+
+    /// For listeners of a Postrider in this process.
+    pub(crate) fn certificate(&self) -> Arc<Certificate> {
+        let key = PrivateKeyDer::try_from(self.key.serialize_der()).expect("a key that was just written");
+        let key = CertifiedKey::from_der(self.chain.clone(), key, &default_provider());
+        // Listeners take the provider of the process, as that of the program does.
+        let _ = default_provider().install_default();
+        let certificate = Arc::<Certificate>::default();
+        certificate.set(key.expect("the key is that of the certificate"));
+        certificate
+    }
+
+    /// What a client needs that trusts nothing else, and speaks only these versions of TLS.
+    pub(crate) fn trusting(&self, versions: &[&'static SupportedProtocolVersion]) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.chain.last().expect("a certificate").clone()).expect("it can be trusted");
+        let config = ClientConfig::builder_with_provider(default_provider().into())
+            .with_protocol_versions(versions)
+            .expect("the provider has ciphers for them")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Arc::new(config)
     }
 
     /// What a TLS server with it needs.

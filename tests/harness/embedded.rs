@@ -6,13 +6,13 @@ use super::{
 };
 use actors::Router;
 use bytes::Bytes;
-use config::{Delivery, Dnssec, Network, Service, Settings};
+use config::{Delivery, Dnssec, Network, Service, Settings, SmtpRole};
 use postrider::{
     app::{App, Mode},
     password::hash_password,
-    server::{self, HttpSocket, Server, Sockets},
+    server::{self, HttpSocket, Server, SmtpSocket, Sockets},
+    tls::Certificate,
 };
-use rustls::ServerConfig;
 use std::{
     collections::BTreeSet,
     fs, iter,
@@ -92,7 +92,7 @@ pub(crate) struct EmbeddedBuilder {
     route: Route,
     trusted_proxies: Vec<Network>,
     smtp: SocketAddr,
-    smtp_tls: Option<Arc<ServerConfig>>,
+    certificate: Option<Arc<Certificate>>,
     dir: TempDir,
 }
 
@@ -143,9 +143,9 @@ impl EmbeddedBuilder {
         self
     }
 
-    /// Offers STARTTLS to those who bring mail.
-    pub(crate) fn smtp_tls(mut self, tls: Arc<ServerConfig>) -> EmbeddedBuilder {
-        self.smtp_tls = Some(tls);
+    /// Offers TLS to those who bring mail.
+    pub(crate) fn certificate(mut self, certificate: Arc<Certificate>) -> EmbeddedBuilder {
+        self.certificate = Some(certificate);
         self
     }
 
@@ -169,17 +169,17 @@ impl EmbeddedBuilder {
         let (stop, stopped) = oneshot::channel();
         let thread = thread::spawn(move || {
             actix_rt::System::new().block_on(async move {
-                let (server, http, smtp) = self.serve().expect("the server starts");
-                let _ = started.send((server.app().clone(), http, smtp));
+                let (server, addresses) = self.serve().expect("the server starts");
+                let _ = started.send((server.app().clone(), addresses));
                 // The other end is dropped together with the test's server.
                 let _ = stopped.await;
                 server.stop().await;
             });
         });
-        let (app, http, smtp) = addresses.await.expect("the server starts");
+        let (app, addresses) = addresses.await.expect("the server starts");
         Embedded {
-            api: Api::new(client, http),
-            smtp,
+            api: Api::new(client, addresses.http),
+            addresses,
             app: Some(app),
             stop: Some(stop),
             thread: Some(thread),
@@ -187,15 +187,21 @@ impl EmbeddedBuilder {
         }
     }
 
-    /// The server, and where it listens for HTTP and SMTP.
-    fn serve(self) -> anyhow::Result<(Server, SocketAddr, SocketAddr)> {
+    /// The server, and where it listens.
+    fn serve(self) -> anyhow::Result<(Server, Addresses)> {
         let (store, mut writer) = server::open_store(&self.settings)?;
         writer.commit(self.directory.iter())?;
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let (http, smtp) = (TcpListener::bind(any_port)?, TcpListener::bind(self.smtp)?);
-        let (address, smtp_address) = (http.local_addr()?, smtp.local_addr()?);
+        let [submission, submissions] = [TcpListener::bind(any_port)?, TcpListener::bind(any_port)?];
+        let addresses = Addresses {
+            http: http.local_addr()?,
+            smtp: smtp.local_addr()?,
+            submission: submission.local_addr()?,
+            submissions: submissions.local_addr()?,
+        };
         let router = match self.route {
-            Route::ToItself => Router::relay("localhost", smtp_address),
+            Route::ToItself => Router::relay("localhost", addresses.smtp),
             Route::To(address) => Router::relay("localhost", address),
             Route::BySettings => Router::new(&self.settings),
         };
@@ -213,20 +219,36 @@ impl EmbeddedBuilder {
                     trusted_proxies: self.trusted_proxies,
                     tls: None,
                 }],
-                smtp: vec![smtp],
-                smtp_tls: self.smtp_tls,
+                smtp: [
+                    (smtp, SmtpRole::Incoming),
+                    (submission, SmtpRole::Submission { auth_without_tls: false }),
+                    (submissions, SmtpRole::Submissions),
+                ]
+                .into_iter()
+                .filter(|(_, role)| *role != SmtpRole::Submissions || self.certificate.is_some())
+                .map(|(listener, role)| SmtpSocket { listener, role, certificate: self.certificate.clone() })
+                .collect(),
                 ..Sockets::default()
             },
         )?;
-        Ok((server, address, smtp_address))
+        Ok((server, addresses))
     }
+}
+
+/// Where a server listens.
+#[derive(Clone, Copy)]
+struct Addresses {
+    http: SocketAddr,
+    smtp: SocketAddr,
+    submission: SocketAddr,
+    submissions: SocketAddr,
 }
 
 /// A server that runs on a thread of its own, and takes mail for its accounts' addresses only. Dropped, it is stopped
 /// without grace.
 pub(crate) struct Embedded {
     api: Api,
-    smtp: SocketAddr,
+    addresses: Addresses,
     /// None once it is being stopped.
     app: Option<Arc<App>>,
     stop: Option<oneshot::Sender<()>>,
@@ -249,7 +271,7 @@ impl Embedded {
             route: Route::ToItself,
             trusted_proxies: Vec::new(),
             smtp: (Ipv4Addr::LOCALHOST, 0).into(),
-            smtp_tls: None,
+            certificate: None,
             dir: disk_directory(),
         }
     }
@@ -295,7 +317,17 @@ impl Embedded {
 
     /// Where it takes mail.
     pub(crate) fn smtp(&self) -> SocketAddr {
-        self.smtp
+        self.addresses.smtp
+    }
+
+    /// Where it takes messages of its accounts, with STARTTLS if it has a certificate.
+    pub(crate) fn submission(&self) -> SocketAddr {
+        self.addresses.submission
+    }
+
+    /// The same with TLS from the start, if it has a certificate.
+    pub(crate) fn submissions(&self) -> SocketAddr {
+        self.addresses.submissions
     }
 
     /// The first hundred messages in an account's Inbox with their bytes.

@@ -108,6 +108,19 @@ impl Server {
         self.greeting("SMTP in").parse().expect("an address and a port")
     }
 
+    pub(crate) fn submission(&self) -> SocketAddr {
+        self.submission_address("submission")
+    }
+
+    pub(crate) fn submissions(&self) -> SocketAddr {
+        self.submission_address("submissions")
+    }
+
+    fn submission_address(&self, name: &str) -> SocketAddr {
+        let address = self.greeting(&format!("{name} ")).split(' ').next().expect("an address and a port");
+        address.parse().expect("an address and a port")
+    }
+
     /// A line of what the system says of the process, such as `VmHWM:`, in MiB.
     pub(crate) fn memory(&self, name: &str) -> u64 {
         let path = format!("/proc/{}/status", self.process.child.id());

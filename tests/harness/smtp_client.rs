@@ -1,15 +1,20 @@
 //! A client that says exactly what a test tells it to.
 
 use super::PATIENCE;
-use std::net::{Ipv4Addr, SocketAddr};
+use rustls::{ClientConfig, pki_types::ServerName};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
     net::{TcpSocket, TcpStream},
     time::timeout,
 };
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
-pub(crate) struct SmtpClient {
-    stream: BufReader<TcpStream>,
+pub(crate) struct SmtpClient<S = TcpStream> {
+    stream: BufReader<S>,
 }
 
 impl SmtpClient {
@@ -40,6 +45,23 @@ impl SmtpClient {
     pub(crate) fn into_stream(self) -> TcpStream {
         assert!(self.stream.buffer().is_empty(), "everything the server said was read");
         self.stream.into_inner()
+    }
+
+    /// Goes on over TLS with a server of that name, whose answer to STARTTLS was read, or that never speaks in clear.
+    pub(crate) async fn secure(
+        self,
+        name: &'static str,
+        tls: Arc<ClientConfig>,
+    ) -> std::io::Result<SmtpClient<TlsStream<TcpStream>>> {
+        let name = ServerName::try_from(name).expect("a name");
+        let shaken = timeout(PATIENCE, TlsConnector::from(tls).connect(name, self.into_stream())).await;
+        Ok(SmtpClient { stream: BufReader::new(shaken.expect("the handshake ends")?) })
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> SmtpClient<S> {
+    pub(crate) fn stream(&self) -> &S {
+        self.stream.get_ref()
     }
 
     pub(crate) async fn write(&mut self, bytes: &[u8]) {

@@ -17,7 +17,8 @@ pub(crate) fn for_session(login: Login) -> Login {
     }
 }
 
-struct AwsLc;
+/// The cryptography of aws-lc.
+pub struct AwsLc;
 
 impl Sha256 for AwsLc {
     fn digest(&self, octets: &[u8]) -> [u8; 32] {

@@ -20,6 +20,7 @@ mod walk;
 pub use convert::{ConvertError, seven_bit};
 pub use dial::{Dialer, NextHop, Proxy, Stream, TcpDialer};
 pub(crate) use lanes::Lanes;
+pub use login::AwsLc;
 pub(crate) use mta_sts::StsPolicies;
 pub use mta_sts::{HttpsFetcher, PolicyFetcher};
 pub use options::DeliveryOptions;

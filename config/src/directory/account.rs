@@ -19,6 +19,8 @@ pub struct AccountEntry {
     pub full_name: String,
     /// Its password; none: it stays as it is.
     pub password: Option<Located<PasswordEntry>>,
+    /// What SCRAM needs of that password, with its hash only. Not looked at here.
+    pub password_scram: Option<Located<Secret>>,
     /// What it sends from and receives for, at most 10,000.
     pub addresses: Vec<Located<AddressEntry>>,
     /// Login addresses whose messages get FromIDs.
@@ -35,6 +37,8 @@ pub struct AccountEntry {
     pub mailbox_quota: Option<u64>,
     /// Wants DSNs in its Inbox.
     pub dsn_to_inbox: bool,
+    /// What comes again over SMTP within a day, with the same Message-ID, is queued once.
+    pub deduplicate_message_id: bool,
     /// May not log in or send.
     pub disabled: bool,
     /// Where events of outgoing messages are told.
@@ -88,6 +92,7 @@ impl AccountEntry {
         let name = section.required("name", account_name);
         let full_name = section.optional("full_name", full_name).unwrap_or_default();
         let password = password(&mut section, ["password", "password_file", "password_hash"]);
+        let password_scram = password_scram(&mut section, password.as_ref());
         let addresses = section.located("addresses", 10_000, address);
         section.check("addresses", !addresses.is_empty(), "must name at least one address");
         let from_id_login_addresses = section.located("from_id_login_addresses", 10_000, mail_address);
@@ -98,6 +103,7 @@ impl AccountEntry {
         let max_first_time = section.optional_number("max_first_time_recipients_per_day", 0..=u64::MAX >> 1);
         let mailbox_quota = section.optional_size("mailbox_quota", 0..=u64::MAX >> 1);
         let dsn_to_inbox = section.optional("dsn_to_inbox", flag).unwrap_or(true);
+        let deduplicate_message_id = section.optional("deduplicate_message_id", flag).unwrap_or(false);
         let disabled = section.optional("disabled", flag).unwrap_or(false);
         let outgoing_webhook = section.optional_section("outgoing_webhook").and_then(WebhookEntry::outgoing);
         let incoming_webhook = section.optional_section("incoming_webhook").and_then(WebhookEntry::incoming);
@@ -108,6 +114,7 @@ impl AccountEntry {
             name: name?,
             full_name,
             password,
+            password_scram,
             addresses,
             from_id_login_addresses,
             keep_retired_messages,
@@ -116,6 +123,7 @@ impl AccountEntry {
             max_first_time_recipients_per_day: max_first_time,
             mailbox_quota,
             dsn_to_inbox,
+            deduplicate_message_id,
             disabled,
             outgoing_webhook,
             incoming_webhook,
@@ -151,6 +159,18 @@ impl WebhookEntry {
         let authorization = section.secret("authorization", "authorization_file");
         Some(WebhookEntry { url: url?, authorization, events, every_event })
     }
+}
+
+/// The keys for SCRAM, which only go with a password whose text is not there: of another one they are made anew.
+fn password_scram(
+    section: &mut Section<'_, '_>,
+    password: Option<&Located<PasswordEntry>>,
+) -> Option<Located<Secret>> {
+    let value = section.optional("password_scram", |value| text(value).map(Secret::new))?;
+    let with_hash = password.is_some_and(|given| matches!(given.value, PasswordEntry::Hash(_)));
+    section.check("password_scram", with_hash, "goes with `password_hash` only");
+    let origin = section.place("password_scram").unwrap_or(Origin::Default);
+    Some(Located { value, origin })
 }
 
 fn account_name(value: &Value) -> Result<String, String> {

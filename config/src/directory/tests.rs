@@ -33,6 +33,7 @@ fn a_whole_file_is_read() {
         max_outgoing_messages_per_day = 1000
         mailbox_quota = "1GiB"
         dsn_to_inbox = false
+        deduplicate_message_id = true
         outgoing_webhook = { url = "https://hooks.example/", authorization = "Bearer x", events = ["failed"] }
         "#,
     )
@@ -50,6 +51,7 @@ fn a_whole_file_is_read() {
     assert_eq!(password.expose(), "from a file");
     assert_eq!(account.keep_retired_messages, Some(Duration::ZERO));
     assert_eq!((account.keep_retired_hooks, account.mailbox_quota), (None, Some(1 << 30)));
+    assert!(account.deduplicate_message_id && account.password_scram.is_none());
     assert!(!account.dsn_to_inbox && !account.disabled && account.incoming_webhook.is_none());
     let webhook = account.outgoing_webhook.as_ref().unwrap();
     assert_eq!((webhook.events[0].value.as_str(), webhook.every_event), ("failed", false));

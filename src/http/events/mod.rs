@@ -3,14 +3,13 @@
 mod query;
 
 use super::{
-    Http,
-    auth::Login,
-    body,
+    Http, body,
     error::{ApiError, json},
     login::{NoAnswer, login},
     origin,
     webapi::{disarm, not_allowed},
 };
+use crate::logins::Login;
 use actix_web::{
     HttpRequest, HttpResponse,
     http::Method,

@@ -10,15 +10,14 @@ mod send;
 mod suppressions;
 
 use super::{
-    Http,
-    auth::Login,
-    body,
+    Http, body,
     client::Client,
     error::{ApiError, Code},
     form::Form,
     login::{NoAnswer, TEXT, login},
     origin,
 };
+use crate::logins::Login;
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{Method, header},
@@ -197,7 +196,8 @@ mod tests {
             assert_eq!(answer.headers.get("www-authenticate").unwrap(), "Basic realm=\"webapi\"");
         }
         // Missing credentials are no failed try.
-        assert_eq!(server.http.metrics().authentication_failures.with_label_values(&["webapi"]).get(), 1);
+        let metrics = server.get("/metrics", &[Service::Metrics]).await.body;
+        assert!(metrics.contains("postrider_authentication_failures_total{way=\"webapi\"} 1\n"), "{metrics}");
     }
 
     #[actix_web::test]

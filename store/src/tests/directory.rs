@@ -37,6 +37,40 @@ fn a_change_that_was_decided_on_an_older_directory_is_refused() {
 }
 
 #[test]
+fn keys_are_kept_once_and_only_while_the_password_is_the_same() {
+    let mut fixture = Fixture::new();
+    let generation = fixture.store.directory().generation();
+    let keys =
+        |salt| ScramKeys { salt: [salt; 16], iterations: 4096, stored_key: [1; 32], server_key: [2; 32] };
+    let put = |account, hash: &str, salt| {
+        let password_hash = hash.to_owned();
+        Change::PutScramKeys { account, password_hash, keys: keys(salt) }
+    };
+    let hash = account().password_hash;
+    for (change, expected) in [
+        (put(ACCOUNT, "another", 1), Err(Refusal::DirectoryChanged)),
+        (put(AccountId(99), &hash, 1), Err(Refusal::NotFound)),
+        (put(ACCOUNT, &hash, 1), Ok(Applied::AccountPut(ACCOUNT))),
+        (put(ACCOUNT, &hash, 2), Err(Refusal::DirectoryChanged)),
+    ] {
+        assert_eq!(fixture.try_apply(change), expected);
+    }
+    let directory = fixture.store.directory();
+    assert_eq!(directory.account(ACCOUNT).unwrap().record.scram, Some(keys(1)));
+    assert_eq!(directory.generation(), generation, "no operator has to look again");
+}
+
+#[test]
+fn the_secret_for_logins_stays_the_first() {
+    let mut fixture = Fixture::new();
+    assert_eq!(fixture.store.directory().login_secret(), None);
+    for secret in [[1; 32], [2; 32]] {
+        assert_eq!(fixture.try_apply(Change::KeepLoginSecret(secret)), Ok(Applied::LoginSecretKept));
+        assert_eq!(fixture.store.directory().login_secret(), Some(&[1; 32]));
+    }
+}
+
+#[test]
 fn a_change_is_made_as_a_whole_or_not_at_all() {
     let mut fixture = Fixture::new();
     let before = fixture.store.dump().unwrap();

@@ -7,10 +7,10 @@ use super::{
 };
 use crate::{
     http::{
-        auth::Login,
         error::{ApiError, Code},
         form::{FileKind, FormFile},
     },
+    logins::Login,
     sending::{NotSender, Sender},
 };
 use mail::{Address, Draft, File, HeaderName, HeaderText, MessageId, Timestamp, Where};

@@ -1,6 +1,6 @@
 //! Comparisons of passwords, slow on purpose: those under way are shared, those that were right are remembered.
 
-use super::AuthError;
+use super::LoginError;
 use crate::password::Password;
 use config::Limits;
 use moka::sync::Cache;
@@ -20,7 +20,7 @@ const UNDER_WAY_MAX: usize = 512;
 pub(super) type Digest = [u8; 32];
 
 /// None until the comparison is over.
-type Outcome = Option<Result<bool, AuthError>>;
+type Outcome = Option<Result<bool, LoginError>>;
 
 pub(super) struct Comparisons {
     shared: Arc<Shared>,
@@ -59,11 +59,11 @@ impl Comparisons {
         digest: Digest,
         hash: &str,
         password: &Password,
-    ) -> Result<bool, AuthError> {
+    ) -> Result<bool, LoginError> {
         loop {
             let Some(mut outcome) = self.join(digest, hash, password)? else { return Ok(true) };
             if let Ok(outcome) = outcome.wait_for(Option::is_some).await {
-                return outcome.unwrap_or(Err(AuthError::Failed));
+                return outcome.unwrap_or(Err(LoginError::Failed));
             }
             // It was given up: all others had gone just when this caller came, or its thread was stopped.
         }
@@ -75,7 +75,7 @@ impl Comparisons {
         digest: Digest,
         hash: &str,
         password: &Password,
-    ) -> Result<Option<watch::Receiver<Outcome>>, AuthError> {
+    ) -> Result<Option<watch::Receiver<Outcome>>, LoginError> {
         let mut under_way = self.shared.under_way();
         // Looked up under the lock, under which what is over moves there.
         if self.shared.right.contains_key(&digest) {
@@ -84,14 +84,14 @@ impl Comparisons {
         let count = under_way.len();
         let vacant = match under_way.entry(digest) {
             Entry::Occupied(entry) => return Ok(Some(entry.get().subscribe())),
-            Entry::Vacant(_) if count >= UNDER_WAY_MAX => return Err(AuthError::Busy),
+            Entry::Vacant(_) if count >= UNDER_WAY_MAX => return Err(LoginError::Busy),
             Entry::Vacant(vacant) => vacant,
         };
         let (sender, outcome) = watch::channel(None);
         vacant.insert(sender.clone());
         let comparison = Comparison { shared: Arc::clone(&self.shared), digest, sender };
         // In a task of its own, so that a caller who goes away takes it from nobody.
-        actix_web::rt::spawn(comparison.run(hash.to_owned(), password.clone()));
+        actix_rt::spawn(comparison.run(hash.to_owned(), password.clone()));
         Ok(Some(outcome))
     }
 }
@@ -119,10 +119,11 @@ impl Comparison {
             permit = self.shared.running.acquire() => permit,
         };
         self.shared.made.inc();
-        let compared = actix_web::web::block(move || password.matches(&hash)).await.map_err(|error| {
-            tracing::error!(%error, "a password could not be compared");
-            AuthError::Failed
-        });
+        let compared =
+            actix_rt::task::spawn_blocking(move || password.matches(&hash)).await.map_err(|error| {
+                tracing::error!(%error, "a password could not be compared");
+                LoginError::Failed
+            });
         let _under_way = self.shared.under_way();
         if compared == Ok(true) {
             self.shared.right.insert(self.digest, ());
@@ -155,7 +156,7 @@ mod tests {
     }
 
     impl Comparisons {
-        async fn of(&self, text: &str) -> Result<bool, AuthError> {
+        async fn of(&self, text: &str) -> Result<bool, LoginError> {
             let mut digest = [0; 32];
             digest[..text.len()].copy_from_slice(text.as_bytes());
             self.is_right(digest, &HASH, &Password::new(text).unwrap()).await
@@ -194,7 +195,7 @@ mod tests {
         for waiting in &mut all {
             assert!(poll!(waiting).is_pending());
         }
-        assert_eq!(comparisons.of("right").await, Err(AuthError::Busy));
+        assert_eq!(comparisons.of("right").await, Err(LoginError::Busy));
         let mut joined = pin!(comparisons.of("wrong 0"));
         assert!(poll!(&mut joined).is_pending(), "what is under way can be joined");
 
@@ -234,7 +235,7 @@ mod tests {
             let (started, is_started) = mpsc::channel();
             let (joined, is_joined) = mpsc::channel();
             threads.spawn(move || {
-                actix_web::rt::Runtime::new().unwrap().block_on(async {
+                actix_rt::Runtime::new().unwrap().block_on(async {
                     assert!(poll!(pin!(comparisons.of("right"))).is_pending());
                     started.send(()).unwrap();
                     is_joined.recv().unwrap();

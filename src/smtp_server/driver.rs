@@ -1,14 +1,10 @@
 //! Moves the bytes of one session between its socket and its machine, and keeps the times.
 
-use super::{
-    Phase,
-    deadlines::Deadlines,
-    incoming::{Answer, Client, Incoming},
-    transfers::Transfer,
-};
+use super::{Answer, Client, Owner, Phase, deadlines::Deadlines, transfers::Transfer};
+use crate::tls::{Certificate, channel_bindings};
 use bytes::BytesMut;
-use smtp::{AuthAnswer, ChannelBindings, Reply, ServerSession, ServerStep};
-use std::time::Duration;
+use smtp::{Reply, ServerSession, ServerStep};
+use std::{sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::watch,
@@ -27,31 +23,6 @@ const LINGER_TIME: Duration = Duration::from_millis(500);
 /// How long a client may take for the handshake of TLS.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(30);
 
-/// Has the session from greeting to close, over TLS once the client asks for it, which it is only offered where there
-/// is `tls`.
-pub(super) async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
-    mut stream: S,
-    session: ServerSession,
-    incoming: Incoming,
-    transfer: Transfer,
-    deadlines: Deadlines,
-    phase: watch::Receiver<Phase>,
-    tls: Option<TlsAcceptor>,
-) {
-    let buffer = vec![0; READ].into_boxed_slice();
-    let mut conversation = Conversation { session, incoming, transfer, deadlines, phase, buffer };
-    match (conversation.talk(&mut stream).await, tls) {
-        (End::Said, _) => close(stream, conversation.buffer).await,
-        (End::StartTls, Some(tls)) => {
-            let Some(mut stream) = conversation.handshake(stream, &tls).await else { return };
-            if let End::Said = conversation.talk(&mut stream).await {
-                close(stream, conversation.buffer).await;
-            }
-        }
-        (End::Lost | End::StartTls, _) => {}
-    }
-}
-
 /// How a part of a session ended.
 enum End {
     /// All was said.
@@ -62,18 +33,67 @@ enum End {
     StartTls,
 }
 
-struct Conversation {
+/// When the sessions of a listener are secured, and what is shown then.
+#[derive(Clone)]
+pub(crate) enum Secured {
+    /// There is no TLS.
+    Never,
+    /// Once the client asks for it with STARTTLS.
+    WhenAsked(Arc<Certificate>),
+    /// Before anything is said.
+    AtOnce(Arc<Certificate>),
+}
+
+/// A session, with all it takes to have it.
+pub(super) struct Conversation<O> {
     session: ServerSession,
-    incoming: Incoming,
+    owner: O,
     transfer: Transfer,
     deadlines: Deadlines,
     phase: watch::Receiver<Phase>,
     buffer: Box<[u8]>,
 }
 
-impl Conversation {
+impl<O: Owner> Conversation<O> {
+    pub(super) fn new(
+        session: ServerSession,
+        owner: O,
+        transfer: Transfer,
+        deadlines: Deadlines,
+        phase: watch::Receiver<Phase>,
+    ) -> Conversation<O> {
+        Conversation { session, owner, transfer, deadlines, phase, buffer: vec![0; READ].into_boxed_slice() }
+    }
+
+    /// Has the session from greeting to close. STARTTLS is offered only where it is secured when asked.
+    pub(super) async fn have<S: AsyncRead + AsyncWrite + Unpin>(mut self, mut stream: S, secured: Secured) {
+        let certificate = match secured {
+            Secured::Never => None,
+            Secured::WhenAsked(certificate) => Some(certificate),
+            Secured::AtOnce(certificate) => {
+                let Some(stream) = self.handshake(stream, &certificate).await else { return };
+                return self.have_rest(stream).await;
+            }
+        };
+        match (self.talk(&mut stream).await, certificate) {
+            (End::Said, _) => close(stream, self.buffer).await,
+            (End::StartTls, Some(certificate)) => {
+                let Some(stream) = self.handshake(stream, &certificate).await else { return };
+                self.have_rest(stream).await;
+            }
+            (End::Lost | End::StartTls, _) => {}
+        }
+    }
+
+    /// Over TLS, which is begun once at most.
+    async fn have_rest<S: AsyncRead + AsyncWrite + Unpin>(mut self, mut stream: S) {
+        if let End::Said = self.talk(&mut stream).await {
+            close(stream, self.buffer).await;
+        }
+    }
+
     async fn talk<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) -> End {
-        let Conversation { session, incoming, transfer, deadlines, phase, buffer } = self;
+        let Conversation { session, owner, transfer, deadlines, phase, buffer } = self;
         loop {
             end_if_asked(session, phase);
             match session.step() {
@@ -96,13 +116,13 @@ impl Conversation {
                         Heard::Dropped => session.shutdown(),
                     }
                 }
-                ServerStep::Auth(_) => session.answer_auth(AuthAnswer::Refuse(no_login())),
+                ServerStep::Auth(question) => session.answer_auth(owner.auth(question).await),
                 ServerStep::Mail(_) if !deadlines.begin_message() => session.timed_out(),
-                ServerStep::Mail(mail) => answer(session, incoming.mail(&mail)),
-                ServerStep::Rcpt(rcpt) => answer(session, incoming.rcpt(&rcpt)),
+                ServerStep::Mail(mail) => answer(session, owner.mail(&mail)),
+                ServerStep::Rcpt(rcpt) => answer(session, owner.rcpt(&rcpt)),
                 ServerStep::Message(message) => {
                     let client = Client { peer: session.peer(), secure: session.is_secure() };
-                    let said = incoming.message(client, message.content).await;
+                    let said = owner.message(client, message.content).await;
                     answer(session, said);
                 }
                 ServerStep::Silent { timeout } => {
@@ -120,20 +140,23 @@ impl Conversation {
     async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         stream: S,
-        tls: &TlsAcceptor,
+        certificate: &Certificate,
     ) -> Option<TlsStream<S>> {
         let stopped = async {
             // A session of a server that stops ends as soon as it says something.
             while self.phase.changed().await.is_ok() && *self.phase.borrow() != Phase::Closing {}
         };
+        // Its own until the end: what is shown from now on may be another one.
+        let shown = certificate.shown()?;
+        let acceptor = TlsAcceptor::from(shown.config.clone());
         let shaken = tokio::select! {
-            shaken = timeout(HANDSHAKE_TIME, tls.accept(stream)) => shaken,
+            shaken = timeout(HANDSHAKE_TIME, acceptor.accept(stream)) => shaken,
             () = stopped => return None,
         };
         match shaken {
             Ok(Ok(stream)) => {
-                self.session.tls_started(ChannelBindings::default());
-                self.incoming.forget();
+                self.session.tls_started(channel_bindings(stream.get_ref().1, &shown));
+                self.owner.forget();
                 Some(stream)
             }
             Ok(Err(error)) => {
@@ -165,11 +188,6 @@ fn end_if_asked(session: &mut ServerSession, phase: &watch::Receiver<Phase>) {
         Phase::Draining if session.envelope().is_some() => {}
         Phase::Draining | Phase::Closing => session.shutdown(),
     }
-}
-
-/// Nobody logs in to hand in mail from elsewhere, and AUTH is not offered.
-fn no_login() -> Reply {
-    Reply::with_enhanced(535, 7, 8, "Nobody can log in here")
 }
 
 fn answer(session: &mut ServerSession, answer: Answer) {
