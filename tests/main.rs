@@ -58,6 +58,7 @@ mod slow_receivers;
 mod smtp_in;
 mod start_up;
 mod submission;
+mod submission_clients;
 mod submission_logins;
 mod suppress_cli;
 mod suppression_list;
