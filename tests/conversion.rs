@@ -3,10 +3,13 @@
 use crate::harness::{Embedded, SmtpPeer, account, domain, eventually, judge};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use mail::{DkimKey, DkimSigner, Domain, QueueId};
+use mail::{Address, DkimKey, DkimSigner, Domain, QueueId, ReversePath};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use store::records::{DkimKeyRecord, DomainRecord};
+use store::{
+    NewRecipient, Submission,
+    records::{ContentRecord, DkimKeyRecord, DomainRecord},
+};
 
 const HEADER: &str = "From: rider@sender.example\r\nTo: x@remote.example\r\nSubject: eight bits\r\n\
     Date: Sun, 22 Nov 2026 10:00:00 +0000\r\nMessage-ID: <1@sender.example>\r\nMIME-Version: 1.0\r\n";
@@ -82,12 +85,16 @@ const TO: &str = "x@remote.example";
 
 /// A server that delivers to a peer without 8BITMIME, and the public half of the key that it signs with.
 async fn start() -> (Embedded, SmtpPeer, String) {
+    start_signing_for("localhost").await
+}
+
+async fn start_signing_for(name: &str) -> (Embedded, SmtpPeer, String) {
     let peer = SmtpPeer::builder().extensions(&["PIPELINING", "SIZE"]).start().await;
     let pkcs8 = DkimKey::generate_ed25519().expect("a key");
     let public = DkimKey::from_pkcs8_der(&pkcs8).expect("a key").dns_record();
     let dkim = vec![DkimKeyRecord { selector: "s1".into(), pkcs8 }];
     let server = Embedded::builder()
-        .domain(DomainRecord { dkim, ..domain("localhost") })
+        .domain(DomainRecord { dkim, ..domain(name) })
         .account(account("rider"))
         .deliver_to(&peer)
         .start()
@@ -131,6 +138,55 @@ async fn a_message_for_a_server_without_8bitmime_is_converted_and_signed_again()
         &json!({
             "content": BASE64_STANDARD.encode(&delivery.content),
             "name": "s1._domainkey.localhost",
+            "record": record,
+            "signed": ["From", "To", "Subject", "Date", "Message-ID", "Content-Type"],
+        }),
+    );
+}
+
+#[tokio::test]
+async fn a_converted_message_is_signed_for_its_author_whatever_its_return_path() {
+    let (server, peer, record) = start_signing_for("sender.example").await;
+    let handles = &server.app().handles;
+    let account = handles.store.directory().accounts().next().expect("the rider").id;
+    let address = |text: &str| Address::parse(text).expect("an address");
+    let content = Bytes::from(format!("{HEADER}{}", BODIES[0].0));
+    let recipient = NewRecipient {
+        address: address(TO),
+        mail_from: ReversePath::Address(address("rider@localhost")),
+        from_id: None,
+        destination: "remote.example".into(),
+        notify: None,
+        original_recipient: None,
+        once: None,
+    };
+    let submission = Submission {
+        account,
+        now: handles.clock.now(),
+        size: content.len() as u64,
+        content: ContentRecord::Inline(content),
+        recipients: vec![recipient],
+        message_id: "<1@sender.example>".into(),
+        subject: "eight bits".into(),
+        transport: None,
+        require_tls: None,
+        future_release: None,
+        extra: Default::default(),
+        eight_bit: true,
+        smtputf8: false,
+        sent_copy: None,
+        msg_from: address("rider@sender.example"),
+        envid: None,
+        ret: None,
+        repeatable: None,
+    };
+    handles.writer.accept(submission).await.expect("it is queued");
+    let delivery = peer.delivery_to(TO).await;
+    judge(
+        "check_dkim.py",
+        &json!({
+            "content": BASE64_STANDARD.encode(&delivery.content),
+            "name": "s1._domainkey.sender.example",
             "record": record,
             "signed": ["From", "To", "Subject", "Date", "Message-ID", "Content-Type"],
         }),

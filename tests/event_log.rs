@@ -200,7 +200,9 @@ async fn a_reader_hears_nothing_of_other_accounts() {
     assert!(!reader.is_finished(), "what happened to the rider is none of its business");
     let id = other.ok("Send", &message_to("rider@localhost")).await["Submissions"][0]["QueueMsgID"].clone();
     let (told, last) = reader.await.expect("it does not panic");
-    assert_eq!((kinds(&told), &told[0]["QueueMsgID"], last), (vec!["queued"], &id, 1));
+    // By the time it is awake, there may be more than one.
+    assert_eq!((kinds(&told)[0], last), ("queued", told.len() as u64));
+    assert!(told.iter().all(|event| event["QueueMsgID"] == id), "{told:?}");
     let log = grown(&other, 3).await;
     assert!(log.iter().all(|event| event["QueueMsgID"] == id), "{log:?}");
     let log = grown(&rider, 3).await;

@@ -23,8 +23,7 @@ fn site(accounts: &[&str]) -> Site {
 }
 
 fn json_of(site: &Site, args: &[&str]) -> Value {
-    let text = site.ok(&[&["suppress"], args, &["--json"]].concat());
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text}"))
+    site.json(&[&["suppress"], args].concat())
 }
 
 fn bases(page: &Value) -> Vec<&str> {

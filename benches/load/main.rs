@@ -4,6 +4,8 @@
 //! - `cargo bench --bench load -- by-mx`: the same, by `serve` and with the mail exchangers looked up;
 //! - `cargo bench --bench load -- backlog`: a server that starts with a long queue;
 //! - `cargo bench --bench load -- accept`: Send alone, delivery having nowhere to go;
+//! - `cargo bench --bench load -- submissions`: the same over SMTP with TLS and a login, one message a connection and
+//!   then many;
 //! - `cargo bench --bench load -- uploads`: Send with large files, delivery having nowhere to go;
 //! - `cargo bench --bench load -- uploads-delivered`: the same, into the server's own Inbox.
 //!
@@ -20,6 +22,7 @@ mod backlog;
 mod dns;
 mod prepared;
 mod server;
+mod submissions;
 mod uploads;
 
 use dns::DnsServer;
@@ -53,6 +56,7 @@ async fn main() {
                 (number(&args, "messages", 1_000_000), number(&args, "domains", 10_000));
             backlog::run(messages, domains, name_server(domains)).await;
         }
+        Some("submissions") => submissions(&plan).await,
         Some("uploads") => upload(&args, Server::start(Some(nowhere()))).await,
         Some("uploads-delivered") => upload(&args, Server::start(None)).await,
         _ => end_to_end(&plan).await,
@@ -127,6 +131,20 @@ async fn accept(plan: &Plan) {
     let (start, cpu) = (Instant::now(), server.cpu());
     let times = server.send(plan).await;
     report(&times, start.elapsed(), server.cpu() - cpu);
+}
+
+async fn submissions(plan: &Plan) {
+    let server = Server::start(Some(nowhere()));
+    // The first login pays for the password.
+    submissions::run(&server, &Plan { messages: plan.clients * 10, ..*plan }, 10).await;
+    for (what, per_connection) in
+        [("one message a connection", 1), ("many messages a connection", usize::MAX)]
+    {
+        println!("{what}");
+        let (start, cpu) = (Instant::now(), server.cpu());
+        let times = submissions::run(&server, plan, per_connection).await;
+        report(&times, start.elapsed(), server.cpu() - cpu);
+    }
 }
 
 async fn upload(args: &[String], server: Server) {

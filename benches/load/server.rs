@@ -45,6 +45,8 @@ pub(crate) fn sink() -> (Process, SocketAddr) {
 pub(crate) struct Server {
     process: Process,
     address: String,
+    /// Where localserve takes submissions over TLS, and its certificate.
+    submissions: Option<(String, String)>,
     delivers_to_itself: bool,
     /// Its directory, unless that is somebody else's.
     _dir: Option<tempfile::TempDir>,
@@ -72,15 +74,25 @@ impl Server {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let address = loop {
+        let mut said = |what: &str| loop {
             let line = lines.next().expect("the server says where it listens").unwrap();
-            if let Some((_, rest)) = line.split_once("webapi      http://") {
-                break rest.split('/').next().unwrap().to_owned();
+            if let Some(rest) = line.trim_start().strip_prefix(what) {
+                break rest.trim().to_owned();
             }
         };
+        let webapi = said("webapi");
+        let address = webapi.trim_start_matches("http://").split('/').next().unwrap().to_owned();
+        let submissions = said("submissions ").split(' ').next().unwrap().to_owned();
+        let certificate = said("certificate");
         // The server must not end for want of a reader.
         std::thread::spawn(move || lines.for_each(drop));
-        Server { process: Process(child), address, delivers_to_itself: deliver_to.is_none(), _dir: Some(dir) }
+        Server {
+            process: Process(child),
+            address,
+            submissions: Some((submissions, certificate)),
+            delivers_to_itself: deliver_to.is_none(),
+            _dir: Some(dir),
+        }
     }
 
     /// A server with a data directory that is prepared already, which looks mail exchangers up at `nameserver` and
@@ -99,7 +111,13 @@ impl Server {
             .arg(&settings)
             .spawn()
             .unwrap();
-        Server { process: Process(child), address: http.to_string(), delivers_to_itself: false, _dir: None }
+        Server {
+            process: Process(child),
+            address: http.to_string(),
+            submissions: None,
+            delivers_to_itself: false,
+            _dir: None,
+        }
     }
 
     /// Waits until it answers.
@@ -111,6 +129,11 @@ impl Server {
 
     pub(crate) fn address(&self) -> String {
         self.address.clone()
+    }
+
+    /// Where it takes submissions over TLS from the start, and the file of its certificate.
+    pub(crate) fn submissions(&self) -> (String, String) {
+        self.submissions.clone().expect("it is a localserve")
     }
 
     pub(crate) fn delivers_to_itself(&self) -> bool {

@@ -10,7 +10,7 @@ mod transfer;
 mod words;
 
 use crate::{
-    Timestamp,
+    Address, Timestamp,
     feedback::{self, Feedback},
     fields::{Field, fields, split, unfolded},
 };
@@ -180,6 +180,12 @@ pub fn part<'a>(raw: &'a [u8], path: &[usize]) -> Option<Part<'a>> {
     let charset = charset.filter(|text| text.bytes().all(|b| b.is_ascii_graphic() && !b"\"\\".contains(&b)));
     let charset = charset.map(|charset| format!("; charset=\"{charset}\"")).unwrap_or_default();
     Some(Part { content_type: format!("{}{charset}", entity.content_type), bytes: entity.decoded() })
+}
+
+/// The first address in From: whose domain signs the message.
+pub fn author(raw: &[u8]) -> Option<Address> {
+    let header = split(raw).0;
+    addresses(header, "From").into_iter().find_map(|from| Address::parse(&from.address).ok())
 }
 
 /// How many octets the header section has, its last line end included and the empty line behind it not.

@@ -18,6 +18,9 @@ use std::collections::BTreeMap;
 /// The most octets of keys and values of Extra together: every recipient's message and every webhook has them.
 pub const MAX_EXTRA: usize = 32 * 1024;
 
+/// The most octets of a header section that is read; larger ones are no mail.
+const MAX_HEADER: usize = 1024 * 1024;
+
 /// Never in what recipients get: hidden recipients, and what only the last host on the way writes (RFC 5321, 4.4).
 const LEFT_OUT: [&str; 3] = ["Bcc", "Resent-Bcc", "Return-Path"];
 
@@ -60,6 +63,9 @@ pub enum SubmittedError {
     /// A field that must name one mailbox.
     #[error("{0} must be one address, such as Name <user@example.org>")]
     NotOne(&'static str),
+    /// More header than any message needs.
+    #[error("the header section of the message has more than {MAX_HEADER} octets; shorten it")]
+    LongHeader,
     /// A field for Extra without a key.
     #[error("a header field for Extra has no key behind its prefix; name it as X-Postrider-Extra-Key")]
     NoKey,
@@ -77,14 +83,17 @@ pub enum SubmittedError {
 /// one: an empty line is put between. White space before a colon (RFC 5322, 4.5) is taken out.
 ///
 /// # Errors
-/// When it has not one author, or its Extra is not what it should be.
+/// When it has not one author, too long a header, or its Extra is not what it should be.
 pub fn read(raw: &Bytes) -> Result<Submitted, SubmittedError> {
     let mut header = Header::default();
     let mut end = 0;
     for (lines, field) in whole_fields(split(raw).0) {
         let Some(field) = field else { break };
-        header.take(lines, field)?;
         end += lines.len();
+        if end > MAX_HEADER {
+            return Err(SubmittedError::LongHeader);
+        }
+        header.take(lines, field)?;
     }
     Ok(Submitted {
         rest: rest(raw, end),

@@ -164,7 +164,7 @@ async fn transact(
     let eight_bit = first.eight_bit && (first.smtputf8 || connection.extensions().eight_bit_mime);
     let content = match content(deps, first).await {
         Ok(content) if first.eight_bit && !eight_bit => {
-            Box::pin(convert::for_sender(&deps.store, first, content)).await.map_err(NoContent::from)
+            Box::pin(convert::for_author(&deps.store, content)).await.map_err(NoContent::from)
         }
         other => other,
     };

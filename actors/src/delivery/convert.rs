@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use mail::{DkimSigner, EnhancedCode, SignError, Unconvertible, without_signatures_of};
-use store::{Store, records::QueueRecord};
+use store::Store;
 
 /// Why a message cannot go to such a host. Permanent: it stays as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,14 +25,10 @@ impl ConvertError {
     }
 }
 
-/// The content of a message for a host without 8BITMIME, signed again with the keys of its sender's domain. It is
+/// The content of a message for a host without 8BITMIME, signed again with the keys of its author's domain. It is
 /// made anew for each attempt, as what is stored is for all hosts.
-pub(super) async fn for_sender(
-    store: &Store,
-    message: &QueueRecord,
-    content: Bytes,
-) -> Result<Bytes, ConvertError> {
-    let domain = message.mail_from.address().map(|address| address.domain().clone());
+pub(super) async fn for_author(store: &Store, content: Bytes) -> Result<Bytes, ConvertError> {
+    let domain = mail::read::author(&content).map(|author| author.domain().clone());
     let domain = domain.and_then(|name| store.directory().domain(&name).cloned());
     let is_slow = store.is_large(content.len())
         || domain.iter().flat_map(|domain| &domain.signers).any(|signer| signer.key().is_slow());

@@ -85,7 +85,7 @@ fn a_header_ends_where_its_fields_do() {
 
 #[test]
 fn what_is_wrong_is_refused() {
-    use SubmittedError::{LongExtra, NoFrom, NoKey, NotOne, Repeated, RepeatedKey};
+    use SubmittedError::{LongExtra, LongHeader, NoFrom, NoKey, NotOne, Repeated, RepeatedKey};
     let long = format!("{FROM}X-Mox-Extra-A: {}\r\n\r\n", "x".repeat(MAX_EXTRA));
     for (raw, error) in [
         ("", NoFrom),
@@ -100,8 +100,9 @@ fn what_is_wrong_is_refused() {
         ("X-Mox-Extra-: x\r\n\r\n", NoKey),
         ("X-Mox-Extra-a-b: x\r\nX-Postrider-Extra-A-B: y\r\n\r\n", RepeatedKey("A-B".into())),
         (&*long, LongExtra),
+        (&*format!("{FROM}X: {}\r\n\r\n", "x".repeat(MAX_HEADER)), LongHeader),
     ] {
-        assert_eq!(submitted(raw).err(), Some(error), "{raw:?}");
+        assert_eq!(submitted(raw).err(), Some(error), "{}", &raw[..raw.len().min(80)]);
     }
 }
 

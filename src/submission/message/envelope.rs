@@ -10,7 +10,7 @@ use mail::{
     AccountId, Address, AddressError, DsnNotify, DsnReturn, FromId, Localpart, ReversePath, Timestamp,
 };
 use smtp::{Hold, MailCommand, Notify, RcptCommand, Ret};
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 use store::{Directory, DirectoryAccount, NewRecipient};
 
 /// Up to so many recipients, a limit of the account is told at the one that exceeds it: each time, all of them are looked
@@ -28,6 +28,8 @@ pub(crate) struct Envelope {
     pub(super) envid: Option<String>,
     pub(super) ret: Option<DsnReturn>,
     recipients: Vec<Recipient>,
+    /// Their addresses.
+    named: HashSet<Address>,
     /// What the first recipient that asks for it wants to see at the end of the message.
     simulated: Option<Simulated>,
 }
@@ -93,6 +95,7 @@ impl Envelope {
                 Ret::Headers => DsnReturn::Headers,
             }),
             recipients: Vec::new(),
+            named: HashSet::new(),
             simulated: None,
         })
     }
@@ -108,10 +111,11 @@ impl Envelope {
             }
             self.simulated = self.simulated.or_else(|| simulated::at_data(&address, separator));
         }
-        if self.recipients.iter().any(|other| other.address == address) {
+        if self.named.contains(&address) {
             return Ok(());
         }
         self.check_limits(app, &directory, &address)?;
+        self.named.insert(address.clone());
         self.recipients.push(Recipient {
             address,
             notify: rcpt.notify.map(|notify| match notify {
