@@ -148,7 +148,7 @@ async fn smtplib_logs_in_and_sends() {
         "password": PASSWORD,
         "to": "friend@remote.example",
     });
-    tokio::task::spawn_blocking(move || judge("submit.py", &told)).await.expect("it ends");
+    tokio::task::spawn_blocking(move || judge("submit_logins.py", &told)).await.expect("it ends");
     eventually("twelve messages that arrived", async || {
         let list = server.metric("postrider_smtp_messages_received_total", "result=\"stored\"").await;
         if list == 12.0 { Ok(()) } else { Err(list.to_string()) }
