@@ -19,6 +19,7 @@ mod sending;
 pub mod serve;
 pub mod server;
 pub mod signals;
+mod slow_work;
 pub mod smtp_in;
 pub mod smtp_server;
 mod submission;

@@ -235,6 +235,12 @@ pub struct Address {
 }
 
 impl Address {
+    /// Whether people mean the same by both: localparts without regard to case, as domains always are.
+    pub fn is_same_in_any_case(&self, other: &Address) -> bool {
+        self.domain == other.domain
+            && self.localpart.as_str().to_lowercase() == other.localpart.as_str().to_lowercase()
+    }
+
     /// Joins the two.
     ///
     /// # Errors

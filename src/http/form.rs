@@ -12,10 +12,12 @@ use super::{
 };
 use actix_multipart::{Field, Multipart};
 use actix_web::{HttpRequest, http::header, web};
+use actors::AwsLc;
 use bytes::Bytes;
 use config::Limits;
 use mail::Octets;
 use serde::de::DeserializeOwned;
+use smtp::Sha256;
 use std::ops::Range;
 
 /// Parts of a form, and fields of the other kind of form.
@@ -77,12 +79,12 @@ impl Form {
     pub(super) async fn fingerprint(&self) -> Result<[u8; 32], ApiError> {
         let json = self.request.clone();
         let mut digest = match json.len() {
-            ..=PARSE_INLINE_MAX => digest_of(&json),
-            _ => web::block(move || digest_of(&json)).await?,
+            ..=PARSE_INLINE_MAX => AwsLc.digest(&json),
+            _ => web::block(move || AwsLc.digest(&json)).await?,
         };
         for FormFile { kind, name, content_type, content_id, data } in &self.files {
             let file = format!("{kind:?}\0{name}\0{content_type}\0{content_id}\0{}", data.size());
-            digest = digest_of(&[&digest, file.as_bytes()].concat());
+            digest = AwsLc.digest(&[&digest, file.as_bytes()].concat());
         }
         Ok(digest)
     }
@@ -96,13 +98,6 @@ impl Form {
     pub(super) fn give_memory_back(&mut self) {
         self.memory = None;
     }
-}
-
-/// SHA-256.
-pub(super) fn digest_of(octets: &[u8]) -> [u8; 32] {
-    let mut digest = [0; 32];
-    digest.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, octets).as_ref());
-    digest
 }
 
 fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, ApiError> {

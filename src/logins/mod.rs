@@ -34,7 +34,11 @@ pub(crate) struct Login {
 impl Login {
     /// Whether messages sent with this login get FromIDs.
     pub(crate) fn wants_from_ids(&self) -> bool {
-        self.account.record.from_id_login_addresses.iter().any(|address| same_address(address, &self.address))
+        self.account
+            .record
+            .from_id_login_addresses
+            .iter()
+            .any(|address| address.is_same_in_any_case(&self.address))
     }
 }
 
@@ -196,14 +200,8 @@ fn find(directory: &Directory, user: &str) -> Option<Login> {
     let user = Address::parse(user).ok()?;
     let account = directory.owner(&user)?;
     let address = account.record.addresses.iter().find_map(|pattern| match pattern {
-        AddressPattern::Address(address) => same_address(address, &user).then_some(address),
+        AddressPattern::Address(address) => address.is_same_in_any_case(&user).then_some(address),
         AddressPattern::CatchAll(_) => None,
     })?;
     Some(Login { account: account.clone(), address: address.clone() })
-}
-
-/// As the directory compares: localparts without regard to case.
-fn same_address(one: &Address, other: &Address) -> bool {
-    one.domain() == other.domain()
-        && one.localpart().as_str().to_lowercase() == other.localpart().as_str().to_lowercase()
 }

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     app::{App, LOCAL_ACCOUNT, Mode},
+    slow_work::work_on,
     smtp_server::{Answer, Client, Owner},
 };
 use actors::WriteError;
@@ -17,6 +18,7 @@ use mail::{AccountId, Address, FromId, Localpart, ReversePath, feedback::Feedbac
 use smtp::{AuthAnswer, AuthQuestion, MailCommand, RcptCommand, Reply};
 use std::{fmt::Write as _, net::IpAddr, rc::Rc, sync::Arc};
 use store::{Arrival, ArrivalRecipient, Directory, DirectoryAccount, Refusal, StoreError};
+use tokio::task::JoinError;
 
 /// A larger message is read on a thread that may block.
 const READ_AT_ONCE_MAX: usize = 256 * 1024;
@@ -198,7 +200,7 @@ impl Incoming {
             true => Err(Unready::Loop),
             false => Ok(Received::read(content, verifying)),
         };
-        work_on(large, work).await?.map_err(not_ready)
+        work_on(large, work).await.map_err(broken)?.map_err(not_ready)
     }
 
     /// What there is to say about who the message is from, unless its author's domain wants it refused for that.
@@ -254,22 +256,13 @@ impl Incoming {
         let size = trace.len() + received.size();
         let large = size > READ_AT_ONCE_MAX || store.is_large(size);
         let work = move || prepare(&store, name, &trace, received.into_content(&hostname), null_path);
-        work_on(large, work).await?.map_err(not_ready)
+        work_on(large, work).await.map_err(broken)?.map_err(not_ready)
     }
 }
 
-/// Does the work here, or on a thread that may block when the message is large.
-async fn work_on<T: Send + 'static>(
-    large: bool,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Answer> {
-    if !large {
-        return Ok(work());
-    }
-    tokio::task::spawn_blocking(work).await.map_err(|error| {
-        tracing::error!(%error, "a message could not be read");
-        failed()
-    })
+fn broken(error: JoinError) -> Answer {
+    tracing::error!(%error, "a message could not be read");
+    failed()
 }
 
 fn not_ready(unready: Unready) -> Answer {

@@ -11,16 +11,15 @@ mod trace;
 
 pub(crate) use prepare::RECEIVED_MAX;
 
-use crate::{app::App, smtp_server::Service};
+use crate::{
+    app::App,
+    smtp_server::{Service, usual_options},
+};
 use authentication::Authenticator;
 use incoming::Incoming;
 use metrics::Metrics;
-use smtp::{Extensions, Limits, ServerOptions, ServerTimeouts};
+use smtp::ServerOptions;
 use std::{io, net::IpAddr, rc::Rc, sync::Arc};
-
-/// Commands that bring no message further, after which a session is ended. Twice the recipients that a message may
-/// have are allowed on top, since each may be refused.
-const IDLE_COMMANDS: u32 = 100;
 
 /// Takes mail from other servers. One for all listeners.
 pub(crate) struct IncomingMail {
@@ -47,28 +46,9 @@ impl Service for IncomingMail {
 
     const ROLE: &'static str = "incoming";
 
+    /// No DSN: whoever offers it has to report successful delivery on demand (RFC 3461 section 5.2.2).
     fn options(&self) -> ServerOptions {
-        let limits = &self.app.settings.limits;
-        let bounded = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        ServerOptions {
-            hostname: self.app.hostname.as_ascii().to_owned(),
-            max_message_size: usize::try_from(limits.message_size_max).unwrap_or(usize::MAX),
-            max_recipients: limits.recipients_max,
-            max_errors: bounded(limits.smtp_errors_max),
-            max_idle_commands: IDLE_COMMANDS.saturating_add(bounded(limits.recipients_max).saturating_mul(2)),
-            auth: None,
-            // No DSN: whoever offers it has to report successful delivery on demand (RFC 3461 section 5.2.2).
-            extensions: Extensions {
-                pipelining: true,
-                eight_bit_mime: true,
-                smtputf8: true,
-                chunking: true,
-                enhanced_status_codes: true,
-                limits: Limits { mail_max: None, rcpt_max: Some(bounded(limits.recipients_max)) },
-                ..Extensions::default()
-            },
-            timeouts: ServerTimeouts::default(),
-        }
+        usual_options(&self.app)
     }
 
     fn owner(&self, remote: IpAddr) -> Incoming {

@@ -202,7 +202,7 @@ async fn a_timeout_on_demand_is_no_answer_at_all() {
         let said = server.drive(1000, script.as_bytes()).await;
         assert_eq!(said.lines().map(|line| &line[..3]).collect::<Vec<_>>(), answers, "{said}");
         assert!(
-            begun.elapsed() >= ServerTimeouts::default().silence,
+            begun.elapsed() >= smtp::ServerTimeouts::default().silence,
             "it was left before the client gave up"
         );
     }

@@ -7,7 +7,7 @@ mod owner;
 mod transfers;
 
 pub(crate) use driver::Secured;
-pub(crate) use owner::{Answer, Client, Owner, Service};
+pub(crate) use owner::{Answer, Client, Owner, Service, usual_options};
 
 #[cfg(test)]
 pub(crate) use testing::converse;

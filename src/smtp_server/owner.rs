@@ -1,8 +1,40 @@
 //! Who decides in a session, and makes the listeners of a role what they are.
 
+use crate::app::App;
 use bytes::Bytes;
-use smtp::{AuthAnswer, AuthQuestion, MailCommand, Peer, RcptCommand, Reply, ServerOptions};
+use smtp::{
+    AuthAnswer, AuthQuestion, Extensions, Limits, MailCommand, Peer, RcptCommand, Reply, ServerOptions,
+    ServerTimeouts,
+};
 use std::net::IpAddr;
+
+/// Commands that bring no message further, after which a session is ended. Twice the recipients that a message may
+/// have are allowed on top, since each may be refused.
+const IDLE_COMMANDS: u32 = 100;
+
+/// What sessions of every role are told: without logins, and with the extensions that need nothing of their owner.
+pub(crate) fn usual_options(app: &App) -> ServerOptions {
+    let limits = &app.settings.limits;
+    let bounded = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    ServerOptions {
+        hostname: app.hostname.as_ascii().to_owned(),
+        max_message_size: usize::try_from(limits.message_size_max).unwrap_or(usize::MAX),
+        max_recipients: limits.recipients_max,
+        max_errors: bounded(limits.smtp_errors_max),
+        max_idle_commands: IDLE_COMMANDS.saturating_add(bounded(limits.recipients_max).saturating_mul(2)),
+        auth: None,
+        extensions: Extensions {
+            pipelining: true,
+            eight_bit_mime: true,
+            smtputf8: true,
+            chunking: true,
+            enhanced_status_codes: true,
+            limits: Limits { mail_max: None, rcpt_max: Some(bounded(limits.recipients_max)) },
+            ..Extensions::default()
+        },
+        timeouts: ServerTimeouts::default(),
+    }
+}
 
 /// What to answer a client.
 #[derive(Debug, PartialEq, Eq)]

@@ -7,21 +7,18 @@ use crate::{
     app::App,
     logins::Login,
     sending::FUTURE_RELEASE_MAX,
-    smtp_server::{Answer, Client, Owner, Service},
+    smtp_server::{Answer, Client, Owner, Service, usual_options},
 };
 use bytes::Bytes;
 use login::Challenged;
 use mail::Timestamp;
 use message::{Bringer, Envelope, Refused};
 use smtp::{
-    AuthAnswer, AuthOffer, AuthQuestion, Extensions, FutureRelease, Limits, MailCommand, RcptCommand, Reply,
-    ServerOptions, ServerTimeouts,
+    AuthAnswer, AuthOffer, AuthQuestion, Extensions, FutureRelease, MailCommand, RcptCommand, Reply,
+    ServerOptions,
 };
 use std::{net::IpAddr, sync::Arc};
 
-/// Commands that bring no message further, after which a session is ended. Twice the recipients that a message may
-/// have are allowed on top, since each may be refused.
-const IDLE_COMMANDS: u32 = 100;
 /// Failed logins after which a session is ended. Whoever mistypes a password does so once or twice.
 const FAILED_LOGINS_MAX: u32 = 3;
 
@@ -43,38 +40,26 @@ impl Service for SubmissionService {
     const ROLE: &'static str = "submission";
 
     fn options(&self) -> ServerOptions {
-        let limits = &self.app.settings.limits;
-        let bounded = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let usual = usual_options(&self.app);
         let latest = self.app.handles.clock.now().after(FUTURE_RELEASE_MAX);
         // RFC 4865 has no fractions of seconds.
         let latest = Timestamp::from_millis(latest.as_secs() * 1000);
         ServerOptions {
-            hostname: self.app.hostname.as_ascii().to_owned(),
-            max_message_size: usize::try_from(limits.message_size_max).unwrap_or(usize::MAX),
-            max_recipients: limits.recipients_max,
-            max_errors: bounded(limits.smtp_errors_max),
-            max_idle_commands: IDLE_COMMANDS.saturating_add(bounded(limits.recipients_max).saturating_mul(2)),
             auth: Some(AuthOffer {
                 passwords_without_tls: self.passwords_without_tls,
                 scram: Some(&actors::AwsLc),
                 max_failures: FAILED_LOGINS_MAX,
             }),
             extensions: Extensions {
-                pipelining: true,
-                eight_bit_mime: true,
-                smtputf8: true,
-                chunking: true,
                 dsn: true,
-                enhanced_status_codes: true,
                 require_tls: true,
-                limits: Limits { mail_max: None, rcpt_max: Some(bounded(limits.recipients_max)) },
                 future_release: Some(FutureRelease {
                     max_interval: u32::try_from(FUTURE_RELEASE_MAX.as_secs()).unwrap_or(u32::MAX),
                     max_date_time: latest.to_string(),
                 }),
-                ..Extensions::default()
+                ..usual.extensions
             },
-            timeouts: ServerTimeouts::default(),
+            ..usual
         }
     }
 

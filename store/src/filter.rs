@@ -60,11 +60,6 @@ impl QueueFilter {
     /// The most ids in one filter.
     pub const IDS_MAX: usize = 1000;
 
-    /// Whether nothing is asked, so that every message is meant.
-    pub fn is_everything(&self) -> bool {
-        *self == QueueFilter::default()
-    }
-
     /// Whether a message is meant.
     pub fn matches(&self, id: QueueId, message: &QueueRecord) -> bool {
         (self.ids.is_empty() || self.ids.contains(&id))
@@ -73,7 +68,10 @@ impl QueueFilter {
             && self.sender_domain.as_ref().is_none_or(|domain| {
                 message.mail_from.address().is_some_and(|address| address.domain() == domain)
             })
-            && self.recipient.as_ref().is_none_or(|recipient| is_same(recipient, &message.recipient))
+            && self
+                .recipient
+                .as_ref()
+                .is_none_or(|recipient| recipient.is_same_in_any_case(&message.recipient))
             && self.recipient_domain.as_ref().is_none_or(|domain| message.recipient.domain() == domain)
             && self.hold.is_none_or(|hold| hold == message.hold.is_some())
             && self.submitted.contains(message.queued)
@@ -96,8 +94,8 @@ fn is_sender(sender: &ReversePath, message: &QueueRecord) -> bool {
     match (sender, &message.mail_from) {
         (ReversePath::Null, ReversePath::Null) => true,
         (ReversePath::Address(sender), ReversePath::Address(address)) => {
-            is_same(sender, address)
-                || without_from_id(address, message).is_some_and(|base| is_same(sender, &base))
+            sender.is_same_in_any_case(address)
+                || without_from_id(address, message).is_some_and(|base| sender.is_same_in_any_case(&base))
         }
         (ReversePath::Null, ReversePath::Address(_)) | (ReversePath::Address(_), ReversePath::Null) => false,
     }
@@ -110,10 +108,4 @@ fn without_from_id(address: &Address, message: &QueueRecord) -> Option<Address> 
     localpart.next_back()?;
     let localpart = Localpart::from_decoded(localpart.as_str()).ok()?;
     Address::new(localpart, address.domain().clone()).ok()
-}
-
-/// Whether people mean the same by two addresses.
-pub(crate) fn is_same(one: &Address, other: &Address) -> bool {
-    one.domain() == other.domain()
-        && one.localpart().as_str().to_lowercase() == other.localpart().as_str().to_lowercase()
 }

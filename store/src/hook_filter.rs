@@ -1,6 +1,6 @@
 //! Which hooks are meant: pure.
 
-use crate::filter::{TimeRange, is_same};
+use crate::filter::TimeRange;
 use crate::records::{EventKind, HookOutcome, HookRecord, HookSubject, RetiredHookRecord};
 use mail::{AccountId, Address, HookId};
 use serde::{Deserialize, Serialize};
@@ -73,11 +73,6 @@ impl From<HookOutcome> for HookEnd {
 }
 
 impl HookFilter {
-    /// Whether nothing is asked, so that every hook is meant.
-    pub fn is_everything(&self) -> bool {
-        *self == HookFilter::default()
-    }
-
     /// Whether a hook is meant.
     pub fn matches(&self, id: HookId, hook: &HookRecord) -> bool {
         let (kind, event, recipient) = match &hook.subject {
@@ -88,7 +83,7 @@ impl HookFilter {
             && self.account.is_none_or(|account| account == hook.account)
             && self.kind.is_none_or(|wanted| wanted == kind)
             && self.event.is_none_or(|wanted| Some(wanted) == event)
-            && self.recipient.as_ref().is_none_or(|wanted| is_same(wanted, recipient))
+            && self.recipient.as_ref().is_none_or(|wanted| wanted.is_same_in_any_case(recipient))
             && self.url.as_ref().is_none_or(|url| hook.url.starts_with(url))
             && self.submitted.contains(hook.queued)
             && self.next_attempt.contains(hook.next_attempt)

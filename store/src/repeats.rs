@@ -45,6 +45,9 @@ impl Txn<'_> {
         &mut self,
         submission: &'s Submission,
     ) -> Result<(Cow<'s, Submission>, Option<QueueId>), StoreError> {
+        if submission.recipients.iter().all(|recipient| recipient.once.is_none()) {
+            return Ok((Cow::Borrowed(submission), None));
+        }
         let (mut fresh, mut before) = (Vec::new(), None);
         for recipient in &submission.recipients {
             match recipient.once {

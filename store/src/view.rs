@@ -145,16 +145,6 @@ impl View<'_> {
         self.tables.retired_hooks.get(&self.txn, &id)
     }
 
-    /// Retired hooks with ids after `after`, oldest first.
-    pub fn retired_hooks(
-        &self,
-        after: Option<HookId>,
-        limit: usize,
-    ) -> Result<Vec<(HookId, RetiredHookRecord)>, StoreError> {
-        let start = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-        self.tables.retired_hooks.from(&self.txn, start, limit)
-    }
-
     /// An account's events after `after`, in order.
     pub fn events(
         &self,

@@ -1,13 +1,14 @@
 //! The octets of a submitted message: read, signed, and on disk when there are many. Works a while on large ones, so these
 //! belong on a thread that may block.
 
-use crate::sending::signs_slowly;
-use aws_lc_rs::digest::{Context, SHA256};
+use crate::{sending::signs_slowly, slow_work::work_on};
+use actors::AwsLc;
 use bytes::Bytes;
 use mail::{
     Address, MessageId, SignError,
     submitted::{self, Submitted, SubmittedError},
 };
+use smtp::Sha256;
 use std::sync::Arc;
 use store::{DirectoryDomain, Store, StoreError, records::ContentRecord};
 
@@ -44,7 +45,8 @@ pub(super) struct ContentDigest([u8; 32]);
 impl ContentDigest {
     /// What tells the message to a recipient from all that may be queued as well.
     pub(super) fn to(self, message_id: &MessageId, recipient: &Address) -> [u8; 32] {
-        sha256(format!("message\0{message_id}\0{}\0", recipient.to_smtp()).as_bytes(), &self.0)
+        let names = format!("message\0{message_id}\0{}\0", recipient.to_smtp());
+        AwsLc.digest(&[names.as_bytes(), &self.0].concat())
     }
 }
 
@@ -52,10 +54,10 @@ impl ContentDigest {
 pub(super) async fn read(content: Bytes, with_digest: bool) -> Result<Result<Read, SubmittedError>, Unready> {
     let is_slow = content.len() > AT_ONCE_MAX;
     let work = move || {
-        let digest = with_digest.then(|| ContentDigest(sha256(b"", &content)));
+        let digest = with_digest.then(|| ContentDigest(AwsLc.digest(&content)));
         submitted::read(&content).map(|message| Read { message, digest })
     };
-    work_on(is_slow, work).await
+    work_on(is_slow, work).await.map_err(|_| Unready::Broken)
 }
 
 /// Signs a message with the keys of its author's domain, and hands it to the store under `name`, which is random, with
@@ -71,7 +73,7 @@ pub(super) async fn prepare(
     let is_slow = size > AT_ONCE_MAX || store.is_large(size) || signs_slowly(domain.as_deref());
     let store = store.clone();
     let work = move || sign_and_stage(&store, name, trace, message, domain.as_deref());
-    work_on(is_slow, work).await?
+    work_on(is_slow, work).await.map_err(|_| Unready::Broken)?
 }
 
 /// The body is not copied, unless the whole is kept in memory.
@@ -92,24 +94,4 @@ fn sign_and_stage(
         size: (front.len() + message.rest.len()) as u64,
         content: store.stage_behind(name, &front, message.rest).map_err(Unready::Store)?,
     })
-}
-
-/// Does the work here, or on a thread that may block when it is slow.
-async fn work_on<T: Send + 'static>(
-    is_slow: bool,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Unready> {
-    match is_slow {
-        false => Ok(work()),
-        true => tokio::task::spawn_blocking(work).await.map_err(|_| Unready::Broken),
-    }
-}
-
-fn sha256(first: &[u8], second: &[u8]) -> [u8; 32] {
-    let mut context = Context::new(&SHA256);
-    context.update(first);
-    context.update(second);
-    let mut sum = [0; 32];
-    sum.copy_from_slice(context.finish().as_ref());
-    sum
 }

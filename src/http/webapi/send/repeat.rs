@@ -1,10 +1,9 @@
 //! `Idempotency-Key`: a request that its application may repeat.
 
-use crate::http::{
-    error::ApiError,
-    form::{Form, digest_of},
-};
+use crate::http::{error::ApiError, form::Form};
 use actix_web::http::header::HeaderValue;
+use actors::AwsLc;
+use smtp::Sha256;
 use store::RepeatableRequest;
 
 /// The header.
@@ -22,7 +21,7 @@ pub(super) async fn repeatable(
     let key = parse(key).ok_or_else(|| {
         ApiError::protocol(format!("{IDEMPOTENCY_KEY} has 1 to {KEY_MAX} printable ASCII characters"))
     })?;
-    let key = digest_of(&[b"request\0", key.as_bytes()].concat());
+    let key = AwsLc.digest(&[b"request\0", key.as_bytes()].concat());
     Ok(Some(RepeatableRequest { key, fingerprint: form.fingerprint().await? }))
 }
 
