@@ -114,10 +114,12 @@ fn rest(raw: &Bytes, header_end: usize) -> Bytes {
     if raw[header_end..].starts_with(b"\r\n") {
         return raw.slice(header_end..);
     }
-    match raw[..header_end].ends_with(b"\r\n") {
-        true => raw.slice(header_end - 2..),
-        false => Bytes::from_static(b"\r\n"),
+    if raw[..header_end].ends_with(b"\r\n") {
+        return raw.slice(header_end - 2..);
     }
+    // Lines of other ends, which no session lets through.
+    let behind = &raw[header_end..];
+    [b"\r\n", behind.strip_prefix(b"\n").unwrap_or(behind)].concat().into()
 }
 
 impl Submitted {
@@ -201,10 +203,10 @@ impl Header {
     fn keep(&mut self, lines: &[u8], field: Field<'_>) {
         let behind_name = memchr(b':', lines).unwrap_or_default();
         self.kept.extend_from_slice(field.name);
-        self.kept.extend_from_slice(&lines[behind_name..]);
-        if !lines.ends_with(b"\n") {
-            self.kept.extend_from_slice(b"\r\n");
-        }
+        let value = &lines[behind_name..];
+        let value = value.strip_suffix(b"\n").unwrap_or(value);
+        self.kept.extend_from_slice(value.strip_suffix(b"\r").unwrap_or(value));
+        self.kept.extend_from_slice(b"\r\n");
     }
 }
 

@@ -130,6 +130,19 @@ fn messages() -> impl Strategy<Value = (Vec<(String, bool)>, String)> {
     (prop::collection::vec(prop_oneof![3 => kept, 1 => dropped], 0..8), "([ -~]{0,20}\r\n){0,4}[a-z]{0,3}")
 }
 
+#[test]
+fn lines_that_end_in_a_bare_newline_are_whole_and_lose_nothing() {
+    for (behind, header, rest) in [
+        ("!:\n", "!:\r\n", "\r\n"),
+        ("!:\nbody\n", "!:\r\n", "\r\nbody\n"),
+        ("!:\n\nbody", "!:\r\n", "\r\nbody"),
+    ] {
+        let message = submitted(format!("{FROM}{behind}").into_bytes()).unwrap();
+        assert_eq!(message.header, format!("{FROM}{header}").as_bytes(), "{behind:?}");
+        assert_eq!(message.rest, rest, "{behind:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn nothing_but_what_is_left_out_and_added_changes((fields, body) in messages(), at in 0_usize..8) {
