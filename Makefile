@@ -21,7 +21,7 @@ bench:
 
 # Needs nightly and cargo-fuzz (cargo install cargo-fuzz --locked). What it finds is in fuzz/artifacts.
 FUZZ_SECONDS ?= 300
-FUZZ_TARGETS = dsn arf mime smtp_command smtp_session smtp_reply
+FUZZ_TARGETS = dsn arf mime submitted smtp_command smtp_session smtp_reply
 
 fuzz:
 	./fuzz/seeds/make
