@@ -2,6 +2,8 @@
 
 mod query;
 
+pub(super) use query::parameters;
+
 use super::{
     Http, body,
     error::{ApiError, json},
@@ -18,6 +20,7 @@ use actix_web::{
 use actors::Heard;
 use mail::{AccountId, EventSeq};
 use query::EventQuery;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use store::{
@@ -33,39 +36,56 @@ const LOOKS_MAX: usize = 100_000;
 /// How long a reader that was woken for nothing does not look again: logs can grow a thousand times a second.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A stretch of the log.
-#[derive(Serialize)]
+/// A stretch of the event log.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
-struct Events {
+pub(super) struct Events {
+    /// In the order of their numbers.
     events: Vec<Event>,
     /// What to give as `after` the next time.
     last: u64,
 }
 
 /// An event, with the names that webhooks have for the same.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 struct Event {
+    /// Its number in the log.
     seq: u64,
+    /// When it happened.
+    #[schemars(with = "String", extend("format" = "date-time"))]
     time: String,
+    /// What happened, as `delivered`.
     event: &'static str,
+    /// The queue message that it is about.
     #[serde(rename = "QueueMsgID")]
     queue_msg_id: u64,
+    /// The FromID in its return path; empty without.
     #[serde(rename = "FromID")]
     from_id: String,
+    /// Its Message-ID, with `<>`.
     #[serde(rename = "MessageID")]
     message_id: String,
+    /// The address that it is for.
     recipient: String,
+    /// Which attempt to deliver it is meant, from 1; 0 when none is.
     attempt: u32,
+    /// The code of the answer that decided it; 0 without.
     #[serde(rename = "SMTPCode")]
     smtp_code: u16,
+    /// The enhanced code of that answer, as `5.1.1`; empty when unknown.
     #[serde(rename = "SMTPEnhancedCode")]
     smtp_enhanced_code: String,
+    /// The text of that answer, or what went wrong.
     error: String,
+    /// Whether this put the address on the suppression list.
     suppressing: bool,
+    /// Whether a message that came back said so.
     #[serde(rename = "DSN")]
     dsn: bool,
+    /// The subject of the message.
     subject: String,
+    /// What the application gave with the message.
     extra: BTreeMap<String, String>,
 }
 

@@ -5,6 +5,7 @@ use actix_web::web::Query;
 use config::Period;
 use mail::EventSeq;
 use serde::Deserialize;
+use serde_json::{Value, json};
 use std::{collections::BTreeSet, time::Duration};
 use store::records::EventKind;
 
@@ -33,6 +34,36 @@ struct Written {
     limit: Option<String>,
     types: Option<String>,
     wait: Option<String>,
+}
+
+/// What may be asked, for the OpenAPI document.
+pub(in crate::http) fn parameters() -> Value {
+    let names = EventKind::ALL.map(EventKind::name);
+    let (limit, wait) = (LIMIT_MAX, WAIT_MAX.as_secs());
+    let parameters = [
+        (
+            "after",
+            "The event behind which to begin: `Last` of the answer before.",
+            json!({"type": "integer", "minimum": 0}),
+        ),
+        (
+            "limit",
+            "The most events of the answer; 100 when not given.",
+            json!({"type": "integer", "minimum": 1, "maximum": limit}),
+        ),
+        (
+            "types",
+            "Only events of these kinds.",
+            json!({"type": "array", "minItems": 1, "items": {"enum": names}}),
+        ),
+        (
+            "wait",
+            "Seconds to wait for an event when there is none.",
+            json!({"type": "integer", "minimum": 0, "maximum": wait}),
+        ),
+    ];
+    let object = |(name, description, schema): (&str, &str, Value)| json!({"name": name, "in": "query", "description": description, "schema": schema, "explode": false});
+    parameters.map(object).into()
 }
 
 impl EventQuery {

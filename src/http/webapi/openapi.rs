@@ -1,10 +1,11 @@
-//! The OpenAPI 3.1 document of the webapi, made from the table of methods and their types.
+//! The OpenAPI 3.1 document of the webapi and the event log, made from the table of methods and their types.
 
 use super::{
     methods::{Answer, ApiMethod, METHODS},
     schema::{SCHEMAS, codes},
     send::IDEMPOTENCY_KEY,
 };
+use crate::http::events;
 use serde_json::{Map, Value, json};
 
 /// Form fields for files, with what the files are to the message.
@@ -16,20 +17,21 @@ pub(super) const FILE_FIELDS: [(&str, &str); 3] = [
 
 /// The document.
 pub(super) fn document() -> Value {
-    let paths: Map<_, _> = METHODS
+    let mut paths: Map<_, _> = METHODS
         .iter()
-        .map(|method| (format!("/{}", method.name), json!({"post": operation(method)})))
+        .map(|method| (format!("/webapi/v0/{}", method.name), json!({"post": operation(method)})))
         .collect();
+    paths.insert("/api/v1/events".into(), json!({"get": read_events()}));
     json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Postrider webapi",
-            "summary": "Sends transactional e-mail, and shows what came in.",
+            "summary": "Sends transactional e-mail, tells what became of it, and shows what came in.",
             "description": DESCRIPTION,
             "version": env!("CARGO_PKG_VERSION"),
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": "/webapi/v0", "description": "This server."}],
+        "servers": [{"url": "/", "description": "This server."}],
         "security": [{"login": []}],
         "paths": paths,
         "components": {
@@ -44,7 +46,7 @@ pub(super) fn document() -> Value {
     })
 }
 
-const DESCRIPTION: &str = "A call is a form whose field `request` holds a JSON object. A request object must have no \
+const DESCRIPTION: &str = "A call of the webapi is a form whose field `request` holds a JSON object. A request object must have no \
     unknown fields; a field that is `null` counts as left out. Lists and maps in results are never `null`.";
 
 fn operation(method: &ApiMethod) -> Value {
@@ -52,17 +54,13 @@ fn operation(method: &ApiMethod) -> Value {
         (Answer::Bytes(media_type), _) => json!({media_type: {}}),
         (Answer::Json(_), schema) => json!({"application/json": {"schema": schema}}),
     };
-    let mut answers = json!({"200": {"description": "The call was done.", "content": ok}});
-    for (status, name, _) in REFUSALS {
-        answers[status] = json!({"$ref": format!("#/components/responses/{name}")});
-    }
     let description = format!("{} {}", method.summary, method.notes);
     let mut operation = json!({
         "operationId": method.name,
         "summary": method.summary.trim_end_matches('.'),
         "description": description.trim_end(),
         "requestBody": {"required": true, "content": forms(method)},
-        "responses": answers,
+        "responses": answers(&ok),
     });
     if method.takes_files {
         operation["parameters"] = json!([{
@@ -73,6 +71,26 @@ fn operation(method: &ApiMethod) -> Value {
         }]);
     }
     operation
+}
+
+fn read_events() -> Value {
+    json!({
+        "operationId": "Events",
+        "summary": "Reads the event log of the account",
+        "description": "Everything that happened to its messages, in order: none is left out, none is there twice. \
+            It goes back as far as events are kept.",
+        "parameters": events::parameters(),
+        "responses": answers(&json!({"application/json": {"schema": SCHEMAS.events}})),
+    })
+}
+
+/// All answers there are; `ok` is what one has for whom all is well.
+fn answers(ok: &Value) -> Value {
+    let mut answers = json!({"200": {"description": "The call was done.", "content": ok}});
+    for (status, name, _) in REFUSALS {
+        answers[status] = json!({"$ref": format!("#/components/responses/{name}")});
+    }
+    answers
 }
 
 /// Both kinds of form.
@@ -165,10 +183,10 @@ mod tests {
     fn every_method_is_in_the_document() {
         let document = document();
         for method in METHODS {
-            let operation = &document["paths"][format!("/{}", method.name)]["post"];
+            let operation = &document["paths"][format!("/webapi/v0/{}", method.name)]["post"];
             assert_eq!(operation["operationId"], method.name);
         }
-        assert_eq!(document["paths"].as_object().unwrap().len(), METHODS.len());
+        assert_eq!(document["paths"].as_object().unwrap().len(), METHODS.len() + 1);
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! What requests and results look like, as JSON Schema made from their types.
 
 use super::methods::{Answer, METHODS};
-use crate::http::error::{Code, ErrorObject};
+use crate::http::{
+    error::{Code, ErrorObject},
+    events::Events,
+};
 use schemars::{
     JsonSchema, Schema, SchemaGenerator,
     generate::{Contract, SchemaSettings},
@@ -24,6 +27,8 @@ pub(super) struct Schemas {
     pub(super) definitions: Map<String, Value>,
     /// Of the error object.
     pub(super) error: Schema,
+    /// Of a stretch of the event log.
+    pub(super) events: Schema,
     methods: BTreeMap<&'static str, MethodSchemas>,
 }
 
@@ -51,12 +56,13 @@ impl Schemas {
         });
         let methods = methods.collect();
         let error = of::<ErrorObject<'_>>(&mut results);
+        let events = of::<Events>(&mut results);
         let mut definitions = requests.take_definitions(true);
         for (name, schema) in results.take_definitions(true) {
             let twin = definitions.insert(name, schema);
             assert!(twin.is_none(), "a request and a result have types of one name: {twin:?}");
         }
-        Schemas { definitions, error, methods }
+        Schemas { definitions, error, events, methods }
     }
 
     /// Of a method of the table.
