@@ -1,7 +1,9 @@
 //! Failures on demand: what a developer sees of them.
 
-use crate::harness::{HookReceiver, Server, message_to};
+use crate::harness::{HookReceiver, PASSWORD, Server, SmtpClient, USER, message_to};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::test]
 async fn each_suffix_fails_as_it_says() {
@@ -107,4 +109,54 @@ async fn a_server_that_never_answers_holds_up_no_other() {
         hooks.bodies().iter().all(|body| body["QueueMsgID"] != silent),
         "nothing is known of the silent one yet"
     );
+}
+
+#[tokio::test]
+async fn a_submission_fails_at_once_unless_its_delivery_is_to() {
+    let hooks = HookReceiver::start().await;
+    let server = Server::builder().outgoing_webhook(&hooks).start().await;
+    let mut client = SmtpClient::ready(server.submission()).await;
+    let login = BASE64_STANDARD.encode(format!("\0{USER}\0{PASSWORD}"));
+    client.expect(&format!("AUTH PLAIN {login}"), "235").await;
+    for (recipient, at_rcpt, at_data) in [
+        ("temperror@a.example", "250", "451 4.3.0"),
+        ("friend-permerror@a.example", "250", "550 5.1.1"),
+        ("friend452@a.example", "250", "452 4.0.0"),
+        ("rcptto-permerror@a.example", "550 5.1.1", ""),
+        ("rcptto421x499@a.example", "499 4.0.0", ""),
+        ("queue-permerror@b.example", "250", "250 2.6.0"),
+        ("queue-temperror@c.example", "250", "250 2.6.0"),
+        ("friend@d.example", "250", "250 2.6.0"),
+    ] {
+        client.expect(&format!("MAIL FROM:<{USER}>"), "250").await;
+        client.expect(&format!("RCPT TO:<{recipient}>"), at_rcpt).await;
+        if !at_data.is_empty() {
+            client.expect("DATA", "354").await;
+            client.expect(&format!("From: {USER}\r\nTo: {recipient}\r\n\r\nhi\r\n."), at_data).await;
+        }
+        client.expect("RSET", "250").await;
+    }
+    // The first message that was queued is the first that was to fail at its delivery.
+    for (id, event, code, recipient) in [
+        (1, "failed", 550, "queue-permerror@b.example"),
+        (2, "delayed", 451, "queue-temperror@c.example"),
+        (3, "delivered", 250, "friend@d.example"),
+    ] {
+        let told = hooks.any_event(id).await;
+        assert_eq!(
+            (&told["Event"], &told["SMTPCode"], &told["Recipient"]),
+            (&json!(event), &json!(code), &json!(recipient)),
+            "{told}"
+        );
+    }
+
+    let mut silent = SmtpClient::ready(server.submission()).await;
+    silent.expect(&format!("AUTH PLAIN {login}"), "235").await;
+    silent.envelope(USER, &["timeout@a.example"]).await;
+    silent.write(format!("From: {USER}\r\n\r\nhi\r\n.\r\n").as_bytes()).await;
+    let mut stream = silent.into_stream();
+    stream.shutdown().await.expect("the server reads");
+    let mut said = String::new();
+    stream.read_to_string(&mut said).await.expect("the server closes");
+    assert_eq!(said, "", "no answer, ever");
 }

@@ -5,6 +5,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use rustix::process::Signal;
 use rustls::{HandshakeKind, version::TLS13};
 use std::{collections::HashMap, sync::Arc};
+use tokio::io::AsyncReadExt;
 
 const NAME: &str = "mail.example.com";
 
@@ -146,4 +147,22 @@ async fn a_handshake_that_fails_costs_only_its_connection() {
     let client = SmtpClient::open([127, 0, 0, 1].into(), server.submissions()).await;
     let mut client = client.secure(NAME, identity.trusting(&[&TLS13])).await.expect("TLS");
     assert!(client.reply().await.starts_with("220"));
+}
+
+/// Nobody's TLS library speaks it any more without a fight: a greeting of TLS 1.1 by hand.
+#[tokio::test]
+async fn tls_before_1_2_is_refused() {
+    let identity = Identity::self_signed(&[NAME]);
+    let server =
+        Embedded::builder().certificate(identity.certificate()).account(account("rider")).start().await;
+    // Two cipher suites, no compression, and signature_algorithms.
+    let offers = b"\0\0\x04\xc0\x13\0\x2f\x01\0\0\x08\0\x0d\0\x04\0\x02\x04\x01";
+    let hello = [&b"\x03\x02"[..], &[7; 32], offers].concat();
+    let record = [b"\x16\x03\x01\0\x39\x01\0\0\x35", &hello[..]].concat();
+    let mut client = SmtpClient::open([127, 0, 0, 1].into(), server.submissions()).await;
+    client.write(&record).await;
+    let mut alert = Vec::new();
+    client.into_stream().read_to_end(&mut alert).await.expect("the server closes");
+    // A fatal alert: protocol_version (RFC 5246, 7.2.2).
+    assert_eq!((alert.first(), &alert[3..]), (Some(&0x15), &[0, 2, 2, 70][..]));
 }

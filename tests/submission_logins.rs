@@ -322,6 +322,32 @@ async fn an_account_of_which_only_the_hash_is_known_gets_scram_by_its_first_logi
     assert!(scram().log_in(&mut client).await.starts_with("235"));
 }
 
+/// Or else a restart would tell who has an account.
+#[tokio::test]
+async fn a_name_without_account_has_the_same_salt_after_a_restart() {
+    let mut server = Server::start().await;
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let mut client = SmtpClient::ready(server.submission()).await;
+        for user in ["nobody@localhost", "noone@localhost", USER] {
+            let first = BASE64_STANDARD.encode(format!("n,,n={user},r=rOprNGfwEbeRWgbNEkqO"));
+            let said = client.expect(&format!("AUTH SCRAM-SHA-256 {first}"), "334 ").await;
+            let said = BASE64_STANDARD.decode(&said[4..]).expect("base64");
+            let salt =
+                String::from_utf8(said).expect("UTF-8").split_once(",s=").expect("a salt").1.to_owned();
+            seen.push(salt);
+            client.expect("*", "501").await;
+        }
+        assert!(server.terminate().await.success());
+        server.restart().await;
+    }
+    assert_eq!(seen[..3], seen[3..]);
+    assert!(seen[0] != seen[1] && seen[1] != seen[2], "{seen:?}");
+    let form =
+        |salt: &str| salt.split_once(',').map(|(salt, iterations)| (salt.len(), iterations.to_owned()));
+    assert_eq!(form(&seen[0]), form(&seen[2]), "nothing tells them apart");
+}
+
 #[tokio::test]
 async fn localserve_keeps_its_certificate() {
     let server = Server::start().await;
