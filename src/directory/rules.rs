@@ -1,8 +1,8 @@
 //! What has to hold between domains and accounts.
 
 use super::written;
-use mail::Address;
-use std::collections::{BTreeMap, BTreeSet};
+use mail::{Address, Domain};
+use std::collections::BTreeMap;
 use store::records::{AccountRecord, AddressPattern, DomainRecord};
 
 /// A rule that does not hold.
@@ -23,7 +23,7 @@ pub fn problems<'r>(
     domains: impl Iterator<Item = &'r DomainRecord>,
     accounts: impl Iterator<Item = &'r AccountRecord>,
 ) -> Vec<Problem> {
-    let domains: BTreeSet<_> = domains.map(|domain| &domain.name).collect();
+    let domains: BTreeMap<_, _> = domains.map(|domain| (&domain.name, domain.catchall_separator)).collect();
     let mut owners: BTreeMap<String, &str> = BTreeMap::new();
     let mut problems = Vec::new();
     for account in accounts {
@@ -35,9 +35,18 @@ pub fn problems<'r>(
                 AddressPattern::Address(address) => address.domain(),
                 AddressPattern::CatchAll(domain) => domain,
             };
-            if !domains.contains(domain) {
+            if !domains.contains_key(domain) {
                 let text = format!(
                     "{}: the domain {domain} is not there; add it first: postrider domain add {domain}",
+                    written(pattern)
+                );
+                problem("addresses", written(pattern), text);
+            }
+            if let Some(separator) = separator_in(pattern, &domains) {
+                let text = format!(
+                    "{} has the separator \"{separator}\" of its domain in it, so that what is sent from it would come \
+                    back to another address; take one without it, or give the domain another catchall_separator with \
+                    postrider directory apply",
                     written(pattern)
                 );
                 problem("addresses", written(pattern), text);
@@ -61,6 +70,13 @@ pub fn problems<'r>(
         }
     }
     problems
+}
+
+/// The separator of the domain, if the address has it: what stands behind it is no part of the account's address.
+fn separator_in(pattern: &AddressPattern, domains: &BTreeMap<&Domain, char>) -> Option<char> {
+    let AddressPattern::Address(address) = pattern else { return None };
+    let separator = *domains.get(address.domain())?;
+    address.localpart().as_str().contains(separator).then_some(separator)
 }
 
 /// Two addresses with the same one reach the same account: the case of letters does not count.
@@ -113,6 +129,13 @@ mod tests {
                 Some("belongs to the account \"one\" already"),
             ),
             ("two catch-alls", &["@a.example"], &[], "@a.example", Some("belongs to the account \"one\"")),
+            (
+                "a separator",
+                &["no+reply@a.example"],
+                &[],
+                "y@a.example",
+                Some("has the separator \"+\" of its domain"),
+            ),
             ("twice", &["x@a.example", "X@a.example"], &[], "y@a.example", Some("is there twice")),
             (
                 "a foreign login",

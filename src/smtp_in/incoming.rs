@@ -14,9 +14,15 @@ use crate::{
 };
 use actors::WriteError;
 use bytes::Bytes;
-use mail::{AccountId, Address, FromId, Localpart, ReversePath, feedback::Feedback};
+use mail::{AccountId, Address, FromId, Localpart, QueueId, ReversePath, feedback::Feedback};
 use smtp::{AuthAnswer, AuthQuestion, MailCommand, RcptCommand, Reply};
-use std::{fmt::Write as _, net::IpAddr, rc::Rc, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    net::IpAddr,
+    rc::Rc,
+    sync::Arc,
+};
 use store::{Arrival, ArrivalRecipient, Directory, DirectoryAccount, Refusal, StoreError};
 use tokio::task::JoinError;
 
@@ -168,6 +174,7 @@ impl Incoming {
             results: &authentication::field(&self.app.hostname, results.as_ref()),
         };
         let prepared = self.prepare(id.name, trace.fields(), received, envelope.mail_from.is_null()).await?;
+        let named = self.named(&envelope.recipients, prepared.feedback.as_ref()).await?;
         let arrival = Arrival {
             now,
             content: prepared.content,
@@ -185,6 +192,7 @@ impl Incoming {
             automated: prepared.automated,
             returned_from_id: self.returned_from_id(prepared.feedback.as_ref()),
             feedback: prepared.feedback,
+            named,
         };
         let is_report = arrival.feedback.is_some();
         let arrived = handles.writer.arrive(arrival).await.map_err(|error| not_written(&error))?;
@@ -243,6 +251,20 @@ impl Incoming {
         let separator = separator(&directory, return_path)?;
         let from_id = FromId::parse(return_path.split_at_separator(separator).1?)?;
         Some((directory.owner(return_path)?.id, from_id))
+    }
+
+    /// The messages that a report may mean which nothing else proves: looked for here, as the one who writes has no time
+    /// for it.
+    async fn named(
+        &self,
+        recipients: &[ArrivalRecipient],
+        feedback: Option<&Feedback>,
+    ) -> Result<BTreeMap<AccountId, QueueId>, Answer> {
+        let Some(feedback) = feedback.cloned() else { return Ok(BTreeMap::new()) };
+        let accounts: BTreeSet<_> = recipients.iter().map(|recipient| recipient.account).collect();
+        let store = self.app.handles.store.clone();
+        let work = move || store.read(|view| view.named(accounts, &feedback));
+        work_on(true, work).await.map_err(broken)?.map_err(|error| not_ready(Unready::Store(error)))
     }
 
     async fn prepare(

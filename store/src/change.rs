@@ -226,6 +226,8 @@ pub struct Arrival {
     pub feedback: Option<Feedback>,
     /// Whose FromID the return path has that it names.
     pub returned_from_id: Option<(AccountId, FromId)>,
+    /// The message of each account that it may name otherwise; see [`crate::View::named`].
+    pub named: BTreeMap<AccountId, QueueId>,
 }
 
 /// One recipient of an [`Arrival`].

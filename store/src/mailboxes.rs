@@ -7,7 +7,7 @@ use crate::{
     records::{
         ContentRecord, IncomingHook, MailboxRecord, MessageRecord, STANDARD_MAILBOXES, StandardMailbox,
     },
-    returned::Matched,
+    returned::{Matched, Told},
     txn::{Outcome, Txn},
 };
 use mail::{AccountId, ContentId, Flag, MailboxId, MsgId, ReversePath};
@@ -32,9 +32,10 @@ impl Place {
 
 impl Txn<'_> {
     pub(crate) fn arrive(&mut self, arrival: &Arrival) -> Outcome<Applied> {
+        let told = arrival.feedback.as_ref().map(Told::new);
         let mut places = Vec::with_capacity(arrival.recipients.len());
         for recipient in &arrival.recipients {
-            match self.place(arrival, recipient)? {
+            match self.place(arrival, told.as_ref(), recipient)? {
                 Ok(place) => places.push((recipient, place)),
                 Err(refusal) => return Ok(Err(refusal)),
             }
@@ -48,7 +49,7 @@ impl Txn<'_> {
             shares => Some(self.put_content(&arrival.content, shares)?),
         };
         let mut arrived = Vec::with_capacity(places.len());
-        let mut told = HashSet::new();
+        let mut heard = HashSet::new();
         for (recipient, place) in places {
             let msg = match (place.inbox, content) {
                 (Some(mailbox), Some(content)) => {
@@ -58,7 +59,7 @@ impl Txn<'_> {
                 _ => None,
             };
             // To however many addresses it came, a message hears it once.
-            let about = place.about.filter(|matched| told.insert(matched.id()));
+            let about = place.about.filter(|matched| heard.insert(matched.id()));
             let returned = about.as_ref().map(Matched::kind);
             let suppressing = match about {
                 Some(matched) => self.note_return(matched, arrival.now)?,
@@ -91,12 +92,17 @@ impl Txn<'_> {
     }
 
     /// Where it goes and what it is about, before anything is written.
-    fn place(&mut self, arrival: &Arrival, recipient: &ArrivalRecipient) -> Outcome<Place> {
+    fn place(
+        &mut self,
+        arrival: &Arrival,
+        told: Option<&Told<'_>>,
+        recipient: &ArrivalRecipient,
+    ) -> Outcome<Place> {
         let Some(account) = self.account(recipient.account)? else { return Ok(Err(Refusal::NotFound)) };
         let Some(mailbox) = self.standard_mailbox(recipient.account, StandardMailbox::Inbox)? else {
             return Ok(Err(Refusal::NotFound));
         };
-        let about = self.match_sent(arrival, recipient)?;
+        let about = self.match_sent(arrival, told, recipient)?;
         let is_report = about.as_ref().is_some_and(Matched::is_report);
         let fits = self.fits_quota(recipient.account, 1)?;
         // Where one is full, the client tries again, and then hears it of that recipient alone.

@@ -1,5 +1,9 @@
 //! Matching what comes back to the messages that were sent, and what that means for them.
 
+mod told;
+
+pub(crate) use told::Told;
+
 use crate::{
     StoreError,
     change::{Arrival, ArrivalRecipient, Suppress},
@@ -9,11 +13,14 @@ use crate::{
     references::without_brackets,
     suppressions::{Failure, automatic_reason},
     txn::Txn,
+    view::View,
 };
 use mail::{
-    AccountId, Address, BaseAddress, FromId, QueueId, Timestamp,
-    feedback::{Feedback, RecipientStatus, StatusAction},
+    AccountId, FromId, QueueId, Timestamp,
+    feedback::{Feedback, RecipientStatus, ReportedCode, StatusAction},
 };
+use std::collections::BTreeMap;
+use told::What;
 
 /// What comes back about one message beyond this changes nothing more, so that who knows its FromID cannot fill the
 /// disk with it.
@@ -26,12 +33,8 @@ pub(crate) struct Matched {
     id: QueueId,
     sent: Sent,
     what: What,
-}
-
-enum What {
-    Status(RecipientStatus),
-    Complaint,
-    Unrecognized,
+    /// It carries the FromID of the message, which only those know through whose hands that went.
+    certain: bool,
 }
 
 impl Matched {
@@ -55,48 +58,30 @@ impl Matched {
 
 impl Txn<'_> {
     /// The message that an arrival is about. By the FromID that it was sent to, whatever it says; else by what it
-    /// says itself, when it fits that message's recipient.
+    /// says itself, when it fits that message's recipient. `told` is what it says.
     pub(crate) fn match_sent(
         &mut self,
         arrival: &Arrival,
+        told: Option<&Told<'_>>,
         recipient: &ArrivalRecipient,
     ) -> Result<Option<Matched>, StoreError> {
         if let Some(from_id) = &recipient.from_id
             && let Some((id, sent)) = self.sent_as(recipient.account, from_id)?
         {
-            let what = arrival.feedback.as_ref().and_then(|feedback| about(feedback, sent.record(), true));
-            return Ok(Some(Matched { id, sent, what: what.unwrap_or(What::Unrecognized) }));
+            let what = told.and_then(|told| told.about(&sent.record().recipient, true));
+            return Ok(Some(Matched { id, sent, what: what.unwrap_or(What::Unrecognized), certain: true }));
         }
-        let Some(feedback) = &arrival.feedback else { return Ok(None) };
+        let Some(told) = told else { return Ok(None) };
         if let Some((account, from_id)) = &arrival.returned_from_id
             && let Some((id, sent)) = self.sent_as(*account, from_id)?
         {
-            let what = about(feedback, sent.record(), true);
-            return Ok(what.map(|what| Matched { id, sent, what }));
+            let what = told.about(&sent.record().recipient, true);
+            return Ok(what.map(|what| Matched { id, sent, what, certain: true }));
         }
-        self.match_by_name(recipient.account, feedback)
-    }
-
-    fn match_by_name(
-        &mut self,
-        account: AccountId,
-        feedback: &Feedback,
-    ) -> Result<Option<Matched>, StoreError> {
-        let envelope_ids: Vec<String> = match feedback {
-            Feedback::Status(status) => status.envelope_ids().collect(),
-            Feedback::Complaint(_) => Vec::new(),
-        };
-        let message_id = feedback.original().message_id.as_deref().map(without_brackets);
-        for name in envelope_ids.iter().map(String::as_str).chain(message_id) {
-            let prefix = ReferenceKey::prefix(account, name);
-            for (key, ()) in self.tables.references.within(&self.rw, &prefix, None, NAMESAKES_MAX)? {
-                let Some(sent) = self.sent(key.id)? else { continue };
-                if let Some(what) = about(feedback, sent.record(), false) {
-                    return Ok(Some(Matched { id: key.id, sent, what }));
-                }
-            }
-        }
-        Ok(None)
+        let Some(id) = arrival.named.get(&recipient.account) else { return Ok(None) };
+        let Some(sent) = self.sent(*id)? else { return Ok(None) };
+        let what = told.about(&sent.record().recipient, false);
+        Ok(what.map(|what| Matched { id: *id, sent, what, certain: false }))
     }
 
     fn sent_as(
@@ -112,14 +97,17 @@ impl Txn<'_> {
     /// Adds what came back to the message's history, and tells it. Whether it put the recipient on the suppression list.
     pub(crate) fn note_return(&mut self, matched: Matched, now: Timestamp) -> Result<bool, StoreError> {
         let kind = matched.kind();
-        let Matched { id, mut sent, what } = matched;
+        let Matched { id, mut sent, what, certain } = matched;
         let before = self.tables.returns.within(&self.rw, &id.0.to_be_bytes(), None, RETURNS_MAX)?;
         if before.len() >= RETURNS_MAX {
             return Ok(false);
         }
-        let suppressing = self.suppress_after_return(id, &sent, &what, now)?;
+        let suppressing = match certain || self.is_known_to_its_recipient_alone(sent.record())? {
+            true => self.suppress_after_return(id, &sent, &what, now)?,
+            false => false,
+        };
         let (code, enhanced, text) = match what {
-            What::Status(status) => (status.code.number(), status.enhanced, status.text),
+            What::Status(status) => (number(&status), status.enhanced, status.text),
             What::Complaint => (0, None, "complaint: the recipient reported the message as abuse".into()),
             What::Unrecognized => (0, None, "something other than an understood report came back".into()),
         };
@@ -149,6 +137,14 @@ impl Txn<'_> {
             self.tables.returns.delete(&mut self.rw, &key)?;
         }
         Ok(())
+    }
+
+    /// Whether nobody else can have made up a report that names it. Whoever got another message of that Message-ID could,
+    /// where a FromID does not tell the two apart.
+    fn is_known_to_its_recipient_alone(&self, record: &QueueRecord) -> Result<bool, StoreError> {
+        let prefix = ReferenceKey::prefix(record.account, without_brackets(&record.message_id));
+        let others = || self.tables.references.within(&self.rw, &prefix, None, 2);
+        Ok(record.from_id.is_none() || others()?.len() < 2)
     }
 
     fn suppress_after_return(
@@ -187,29 +183,55 @@ impl Txn<'_> {
     }
 }
 
-/// What feedback says about a message; `None` when it speaks of other recipients. `certain`: it carries the FromID of
-/// the message, so that a complaint need not name the recipient.
-fn about(feedback: &Feedback, message: &QueueRecord, certain: bool) -> Option<What> {
-    match feedback {
-        Feedback::Status(status) => {
-            let of = |fits: fn(&Address, &Address) -> bool| {
-                let mut blocks = status.recipients.iter();
-                blocks.find(|block| block.names.iter().any(|name| fits(name, &message.recipient)))
-            };
-            of(|a, b| a == b).or_else(|| of(same_mailbox)).cloned().map(What::Status)
-        }
-        Feedback::Complaint(complaint) => {
-            let named = match (complaint.recipients.as_slice(), complaint.original.recipients.as_slice()) {
-                // Of several, nobody could tell who complains.
-                ([], [only]) => std::slice::from_ref(only),
-                (recipients, _) => recipients,
-            };
-            let fits = certain || named.iter().any(|name| same_mailbox(name, &message.recipient));
-            fits.then_some(What::Complaint)
-        }
+/// The code that tells it, which a report of a delivery need not have.
+fn number(status: &RecipientStatus) -> u16 {
+    match status.code {
+        ReportedCode::Untold if status.action == StatusAction::Delivered => 250,
+        code => code.number(),
     }
 }
 
-fn same_mailbox(a: &Address, b: &Address) -> bool {
-    BaseAddress::of(a) == BaseAddress::of(b)
+impl View<'_> {
+    /// The message of each account that feedback names: by the envelope id or the Message-ID, and the recipient. Looks
+    /// at up to 10,000 messages of a name.
+    pub fn named(
+        &self,
+        accounts: impl IntoIterator<Item = AccountId>,
+        feedback: &Feedback,
+    ) -> Result<BTreeMap<AccountId, QueueId>, StoreError> {
+        let told = Told::new(feedback);
+        let mut names: Vec<String> = match feedback {
+            Feedback::Status(status) => status.envelope_ids().collect(),
+            Feedback::Complaint(_) => Vec::new(),
+        };
+        names.extend(feedback.original().message_id.as_deref().map(|id| without_brackets(id).to_owned()));
+        let mut named = BTreeMap::new();
+        for account in accounts {
+            if let Some(id) = self.named_in(account, &names, &told)? {
+                named.insert(account, id);
+            }
+        }
+        Ok(named)
+    }
+
+    fn named_in(
+        &self,
+        account: AccountId,
+        names: &[String],
+        told: &Told<'_>,
+    ) -> Result<Option<QueueId>, StoreError> {
+        for name in names {
+            let prefix = ReferenceKey::prefix(account, name);
+            for (key, ()) in self.tables.references.within(&self.txn, &prefix, None, NAMESAKES_MAX)? {
+                let recipient = match self.message(key.id)? {
+                    Some(queued) => Some(queued.recipient),
+                    None => self.retired_message(key.id)?.map(|retired| retired.message.recipient),
+                };
+                if recipient.is_some_and(|recipient| told.about(&recipient, false).is_some()) {
+                    return Ok(Some(key.id));
+                }
+            }
+        }
+        Ok(None)
+    }
 }

@@ -445,6 +445,7 @@ impl Fixture {
             automated: false,
             feedback: None,
             returned_from_id: None,
+            named: Default::default(),
         };
         self.handles.writer.arrive(arrival).await.unwrap();
     }

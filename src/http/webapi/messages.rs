@@ -307,6 +307,7 @@ mod tests {
             automated: false,
             feedback: None,
             returned_from_id: None,
+            named: Default::default(),
         };
         server.app.handles.writer.arrive(arrival).await.unwrap()[0].msg.unwrap().0
     }

@@ -188,6 +188,7 @@ fn arrival(from_id: Option<FromId>) -> Arrival {
         automated: true,
         feedback: None,
         returned_from_id: None,
+        named: BTreeMap::new(),
     }
 }
 

@@ -48,10 +48,16 @@ impl Fixture {
     fn comes(&mut self, change: impl FnOnce(&mut Arrival)) -> Arrived {
         let mut arrival = arrival(None);
         change(&mut arrival);
+        arrival.named = self.named(&arrival);
         match self.apply(Change::Arrive(arrival)) {
             Applied::Arrived(arrived) => arrived[0],
             other => panic!("{other:?}"),
         }
+    }
+
+    fn named(&self, arrival: &Arrival) -> BTreeMap<AccountId, QueueId> {
+        let Some(feedback) = &arrival.feedback else { return BTreeMap::new() };
+        self.store.read(|view| view.named([ACCOUNT], feedback)).unwrap()
     }
 
     fn comes_to(&mut self, seed: u8, feedback: Option<Feedback>) -> Arrived {
@@ -205,7 +211,9 @@ fn a_complaint_suppresses_at_once() {
 
 #[test]
 fn anything_else_that_comes_to_a_from_id_is_unrecognized() {
-    for feedback in [None, Some(failed("somebody-else@remote.example"))] {
+    let block = |name| status(name, StatusAction::Failed, 550, "5.1.1 no such user");
+    let others = dsn(&[block("somebody@remote.example"), block("else@remote.example")]);
+    for feedback in [None, Some(others)] {
         let mut f = Fixture::new();
         f.delivered(1);
         let arrived = f.comes_to(1, feedback);
@@ -214,6 +222,79 @@ fn anything_else_that_comes_to_a_from_id_is_unrecognized() {
         assert_eq!(f.latest().kind, EventKind::Unrecognized);
         assert_eq!((f.hooks("in"), f.suppressed()), (vec![], None));
     }
+}
+
+#[test]
+fn a_report_of_one_recipient_alone_fits_whatever_hosts_further_on_call_it() {
+    let mut f = Fixture::new();
+    f.delivered(1);
+    let arrived = f.comes_to(1, Some(failed("forwarded@inside.example")));
+    assert_eq!(
+        (arrived.returned, arrived.suppressing),
+        (Some(ReturnKind::Status(StatusAction::Failed)), true)
+    );
+    assert!(f.suppressed().is_some());
+}
+
+/// Whoever got the same message knows its Message-ID, and that of the others with it.
+#[test]
+fn a_report_by_name_puts_nobody_on_the_list_whom_another_recipient_could_have_meant() {
+    let other = "other@remote.example";
+    for (recipients, from_ids, suppressing) in
+        [(&[FRIEND, other][..], true, false), (&[FRIEND], true, true), (&[FRIEND, other], false, true)]
+    {
+        let mut sent = submission(recipients, b"x");
+        for (seed, recipient) in (1..).zip(&mut sent.recipients) {
+            recipient.from_id = from_ids.then(|| from_id(seed));
+        }
+        let original =
+            OriginalMessage { message_id: Some(sent.message_id.clone()), ..OriginalMessage::default() };
+        let blocks = vec![status(FRIEND, StatusAction::Failed, 550, "5.1.1 no")];
+        let report =
+            StatusNotification { recipients: blocks, original: original.clone(), ..Default::default() };
+        let complaint = Complaint { recipients: vec![address(FRIEND)], original };
+        for feedback in [Feedback::Status(report), Feedback::Complaint(complaint)] {
+            let mut f = Fixture::new();
+            f.apply(Change::Accept(sent.clone()));
+            let arrived = f.comes(|arrival| arrival.feedback = Some(feedback.clone()));
+            assert!(arrived.returned.is_some(), "it is told: {feedback:?}");
+            assert_eq!(f.latest().kind, EventKind::Failed);
+            assert_eq!(arrived.suppressing, suppressing, "{recipients:?} {from_ids} {feedback:?}");
+            assert_eq!(f.suppressed().is_some(), suppressing, "{recipients:?} {from_ids} {feedback:?}");
+        }
+    }
+}
+
+#[test]
+fn a_report_of_a_delivery_has_a_code_even_if_it_tells_none() {
+    let mut f = Fixture::new();
+    f.delivered(1);
+    let told = status(FRIEND, StatusAction::Delivered, 0, "");
+    f.comes_to(1, Some(dsn(&[RecipientStatus { code: ReportedCode::Untold, ..told }])));
+    assert_eq!((f.latest().kind, f.latest().code), (EventKind::Delivered, 250));
+}
+
+/// A thousand blocks that fit nobody, about a message to many: it came to a thousand addresses, and the writer waited
+/// for minutes.
+#[test]
+fn a_large_report_to_many_about_a_message_to_many_costs_little() {
+    let mut f = Fixture::new();
+    let recipients: Vec<_> = (0..200).map(|n| format!("to{n}@remote.example")).collect();
+    let recipients: Vec<_> = recipients.iter().map(String::as_str).collect();
+    let sent = submission(&recipients, b"x");
+    let message_id = Some(sent.message_id.clone());
+    f.apply(Change::Accept(sent));
+    let blocks =
+        (0..1000).map(|n| status(&format!("no{n}@remote.example"), StatusAction::Failed, 550, "5.1.1 no"));
+    let original = OriginalMessage { message_id, ..OriginalMessage::default() };
+    let report = StatusNotification { recipients: blocks.collect(), original, ..Default::default() };
+    let begun = std::time::Instant::now();
+    let arrived = f.comes(|arrival| {
+        arrival.recipients = vec![arrival.recipients[0].clone(); 1000];
+        arrival.feedback = Some(Feedback::Status(report));
+    });
+    assert_eq!(arrived.returned, None);
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
 }
 
 #[test]
