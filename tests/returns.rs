@@ -1,6 +1,8 @@
 //! What comes back about messages that were sent.
 
-use crate::harness::{HookReceiver, Server, SmtpClient, SmtpPeer, eventually, message_to};
+use crate::harness::{
+    Action, HookReceiver, Server, Site, SmtpClient, SmtpPeer, Verb, eventually, message_to,
+};
 use serde_json::{Value, json};
 
 const FRIEND: &str = "friend@remote.example";
@@ -18,6 +20,16 @@ fn failed(recipient: &str) -> String {
     format!(
         "Final-Recipient: rfc822; {recipient}\r\nAction: failed\r\nStatus: 5.1.1\r\n\
          Diagnostic-Code: smtp; 550 5.1.1 no such user\r\n"
+    )
+}
+
+fn complaint(kind: &str, return_path: &str) -> String {
+    format!(
+        "From: fbl@remote.example\r\nTo: rider@localhost\r\nMIME-Version: 1.0\r\n\
+         Content-Type: multipart/report; report-type=feedback-report; boundary=b\r\n\r\n\
+         --b\r\n\r\nA complaint.\r\n--b\r\nContent-Type: message/feedback-report\r\n\r\n\
+         Feedback-Type: {kind}\r\nUser-Agent: Loop/1\r\nVersion: 1\r\n\
+         Original-Mail-From: <{return_path}>\r\n\r\n--b--\r\n"
     )
 }
 
@@ -64,6 +76,85 @@ async fn a_report_about_a_delivered_message_is_told_and_suppresses_its_recipient
 }
 
 #[tokio::test]
+async fn a_report_of_one_recipient_under_another_name_is_told_and_stands_in_the_history() {
+    let (hooks, peer) = (HookReceiver::start().await, SmtpPeer::accepting().await);
+    let (server, id, from_id) = delivered(&hooks, &peer).await;
+    comes(&server, &from_id, &dsn(&from_id, &failed("forwarded@inside.example"))).await;
+    assert_eq!(hooks.event("failed", id).await["Suppressing"], true);
+    let dir = server.dir().to_str().expect("a path");
+    let shown = Site::new("").ok(&["queue", "retired", "show", "--dir", dir, &id.to_string()]);
+    let line = shown.lines().find_map(|line| line.strip_prefix("came back")).expect("a line in the history");
+    let said = "failed, 550 5.1.1 no such user; the recipient was put on the suppression list";
+    assert!(line.ends_with(said), "{line}");
+}
+
+#[tokio::test]
+async fn a_report_that_overtakes_the_end_of_its_session_is_matched_and_stays_the_news() {
+    let hooks = HookReceiver::start().await;
+    let peer = SmtpPeer::scripted(|moment| match moment.verb {
+        Verb::EndOfData => Action::Gate,
+        _ => Action::Usual,
+    })
+    .await;
+    let server = Server::builder().outgoing_webhook(&hooks).deliver_to(&peer).start().await;
+    let sent = server.ok("Send", &message_to(FRIEND)).await;
+    peer.heard("DATA").await;
+    let submission = &sent["Submissions"][0];
+    let id = submission["QueueMsgID"].as_i64().expect("an id");
+    let from_id = format!("rider+{}@localhost", submission["FromID"].as_str().expect("a FromID"));
+    comes(&server, &from_id, &dsn(&from_id, &failed(FRIEND))).await;
+    assert_eq!(hooks.event("failed", id).await["Suppressing"], true);
+    peer.open_gate();
+    eventually("the end of the session", async || {
+        let queued = server.metric("postrider_queue_messages", "").await;
+        if queued == 0.0 { Ok(()) } else { Err(format!("{queued} are queued")) }
+    })
+    .await;
+    let log = server.api().events("").await.expect("the server answers").json();
+    let told: Vec<_> =
+        log["Events"].as_array().expect("events").iter().map(|event| &event["Event"]).collect();
+    assert_eq!(json!(told), json!(["queued", "failed", "attempted", "delivered"]));
+    assert!(hooks.bodies().iter().all(|body| body["Event"] == "failed"), "what is known last is told");
+}
+
+/// By what the next hop was given as the name of the envelope, and nothing else.
+#[tokio::test]
+async fn a_report_is_matched_by_the_envelope_id_and_the_recipient() {
+    let hooks = HookReceiver::start().await;
+    let peer = SmtpPeer::builder().extensions(&["DSN"]).start().await;
+    let (server, id, _) = delivered(&hooks, &peer).await;
+    let mail = peer.deliveries()[0].mail.clone();
+    let envelope_id = mail.split(' ').find_map(|word| word.strip_prefix("ENVID=")).expect("an ENVID");
+    let block = |recipient: &str, envelope_id: &str| {
+        dsn("rider@localhost", &failed(recipient))
+            .replace("Reporting-MTA:", &format!("Original-Envelope-Id: {envelope_id}\r\nReporting-MTA:"))
+    };
+    for (recipient, envelope_id) in [(FRIEND, "another"), ("stranger@remote.example", envelope_id)] {
+        comes(&server, "rider@localhost", &block(recipient, envelope_id)).await;
+    }
+    assert_eq!(server.metric("postrider_returns_total", "kind=\"unmatched\"").await, 2.0);
+    comes(&server, "rider@localhost", &block(FRIEND, envelope_id)).await;
+    assert_eq!(hooks.event("failed", id).await["Suppressing"], true);
+}
+
+/// Whoever got the same message knows what the reports about the others would say.
+#[tokio::test]
+async fn a_forged_report_from_another_recipient_suppresses_nobody() {
+    let (hooks, peer) = (HookReceiver::start().await, SmtpPeer::accepting().await);
+    let server = Server::builder().outgoing_webhook(&hooks).deliver_to(&peer).start().await;
+    let to = json!([{"Address": FRIEND}, {"Address": "attacker@remote.example"}]);
+    let sent = server.ok("Send", &json!({"To": to, "Subject": "hello", "Text": "hi"})).await;
+    let id = sent["Submissions"][0]["QueueMsgID"].as_i64().expect("an id");
+    hooks.event("delivered", id).await;
+    let message_id = sent["MessageID"].as_str().expect("a Message-ID");
+    let returned =
+        format!("\r\n--b\r\nContent-Type: text/rfc822-headers\r\n\r\nMessage-ID: {message_id}\r\n");
+    comes(&server, "rider@localhost", &dsn("rider@localhost", &(failed(FRIEND) + &returned))).await;
+    assert_eq!(hooks.event("failed", id).await["Suppressing"], false);
+    assert_eq!(is_suppressed(&server).await, false);
+}
+
+#[tokio::test]
 async fn what_is_no_report_is_unrecognized_and_kept() {
     let (hooks, peer) = (HookReceiver::start().await, SmtpPeer::accepting().await);
     let (server, id, from_id) = delivered(&hooks, &peer).await;
@@ -71,11 +162,13 @@ async fn what_is_no_report_is_unrecognized_and_kept() {
         .await;
     let told = hooks.event("unrecognized", id).await;
     assert_eq!((&told["DSN"], &told["Suppressing"]), (&json!(false), &json!(false)));
-    comes(&server, &from_id, &dsn(&from_id, &failed("somebody.else@remote.example"))).await;
-    eventually("the report about somebody else", async || {
+    let others = format!("{}\r\n{}", failed("somebody@remote.example"), failed("else@remote.example"));
+    comes(&server, &from_id, &dsn(&from_id, &others)).await;
+    comes(&server, &from_id, &complaint("not-spam", &from_id)).await;
+    eventually("the report about others and the praise", async || {
         let told = hooks.bodies().into_iter().filter(|body| body["Event"] == "unrecognized");
         match told.count() {
-            2 => Ok(()),
+            3 => Ok(()),
             count => Err(format!("{count} were told")),
         }
     })
@@ -98,13 +191,7 @@ async fn reports_about_unknown_messages_change_nothing() {
 async fn a_complaint_suppresses_its_recipient() {
     let (hooks, peer) = (HookReceiver::start().await, SmtpPeer::accepting().await);
     let (server, id, from_id) = delivered(&hooks, &peer).await;
-    let complaint = format!(
-        "From: fbl@remote.example\r\nTo: rider@localhost\r\nMIME-Version: 1.0\r\n\
-         Content-Type: multipart/report; report-type=feedback-report; boundary=b\r\n\r\n\
-         --b\r\n\r\nA complaint.\r\n--b\r\nContent-Type: message/feedback-report\r\n\r\n\
-         Feedback-Type: abuse\r\nUser-Agent: Loop/1\r\nVersion: 1\r\nOriginal-Mail-From: <{from_id}>\r\n\r\n--b--\r\n"
-    );
-    comes(&server, "rider@localhost", &complaint).await;
+    comes(&server, "rider@localhost", &complaint("abuse", &from_id)).await;
     let told = hooks.event("failed", id).await;
     assert_eq!((&told["DSN"], &told["Suppressing"]), (&json!(false), &json!(true)));
     assert!(told["Error"].as_str().unwrap().contains("complaint"), "{told}");
