@@ -277,6 +277,7 @@ fn a_report_of_a_delivery_has_a_code_even_if_it_tells_none() {
 /// A thousand blocks that fit nobody, about a message to many: it came to a thousand addresses, and the writer waited
 /// for minutes.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "it is about real time")]
 fn a_large_report_to_many_about_a_message_to_many_costs_little() {
     let mut f = Fixture::new();
     let recipients: Vec<_> = (0..200).map(|n| format!("to{n}@remote.example")).collect();
