@@ -54,7 +54,12 @@ impl Exchanger {
 
     /// What became of a message to the rider that has to be taken.
     pub(crate) async fn take(&self, helo: &str, from: &str, content: &str) -> Taken {
-        let answer = self.offer(helo, from, &["rider@localhost"], content).await;
+        self.take_for("rider@localhost", helo, from, content).await
+    }
+
+    /// The same for a message to somebody else of the rider's account.
+    pub(crate) async fn take_for(&self, to: &str, helo: &str, from: &str, content: &str) -> Taken {
+        let answer = self.offer(helo, from, &[to], content).await;
         assert!(answer.starts_with("250"), "from {from}: {answer}");
         self.taken(self.stored.load(Ordering::Relaxed)).await
     }
@@ -64,7 +69,7 @@ impl Exchanger {
         let request = json!({"MsgID": id});
         let got = self.server.api().ok("MessageGet", &request).await;
         let raw = self.server.api().call("MessageRawGet", &request).await.expect("the server answers");
-        Taken { meta: got["Meta"].clone(), raw: raw.text() }
+        Taken { meta: got["Meta"].clone(), message: got["Message"].clone(), raw: raw.text() }
     }
 }
 
@@ -72,6 +77,7 @@ impl Exchanger {
 pub(crate) struct Taken {
     /// As in MessageGet.
     pub(crate) meta: Value,
+    pub(crate) message: Value,
     pub(crate) raw: String,
 }
 
