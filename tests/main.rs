@@ -17,6 +17,7 @@ mod dane;
 mod delivery;
 mod directory_cli;
 mod disk_full;
+mod dmarc_judge;
 mod dns_server;
 mod durability;
 mod event_log;

@@ -61,6 +61,11 @@ impl Exchanger {
     pub(crate) async fn take_for(&self, to: &str, helo: &str, from: &str, content: &str) -> Taken {
         let answer = self.offer(helo, from, &[to], content).await;
         assert!(answer.starts_with("250"), "from {from}: {answer}");
+        self.newest().await
+    }
+
+    /// The message that was taken last.
+    pub(crate) async fn newest(&self) -> Taken {
         self.taken(self.stored.load(Ordering::Relaxed)).await
     }
 
