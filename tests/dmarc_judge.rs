@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// Domains and their records of DMARC.
-const RECORDS: [(&str, &str); 28] = [
+const RECORDS: [(&str, &str); 30] = [
     ("rej.test", "v=DMARC1; p=reject"),
     ("quar.test", "v=DMARC1; p=quarantine"),
     ("watch.test", "v=DMARC1; p=none; rua=mailto:a@watch.test"),
@@ -26,6 +26,8 @@ const RECORDS: [(&str, &str); 28] = [
     ("sub.own.test", "v=DMARC1; p=none"),
     ("two.test", "v=DMARC1; p=reject"),
     ("two.test", "v=DMARC1; p=none"),
+    ("two.own.test", "v=DMARC1; p=none"),
+    ("two.own.test", "v=DMARC1; p=quarantine"),
     ("beside.test", "hello"),
     ("beside.test", "v=DMARC1; p=reject"),
     ("other.test", "v=DMARC2; p=reject"),
@@ -148,6 +150,8 @@ fn cases() -> Vec<Case> {
         unsigned("written.test", "pass@news.written.test"),
         unsigned("written.test", "pass@written.test"),
         unsigned("two.test", "pass@absent.test"),
+        unsigned("sub.two.test", "pass@absent.test"),
+        unsigned("two.own.test", "pass@absent.test"),
         unsigned("beside.test", "pass@absent.test"),
         unsigned("other.test", "pass@absent.test"),
         unsigned("nopolicy.test", "pass@absent.test"),

@@ -2,6 +2,7 @@
 
 use super::{
     POLICY_TIME,
+    discarded::Discarded,
     received::AuthorsFault,
     results::{DmarcCheck, Identity, Outcome, Policy, Verdict},
     signatures::outcome_of_dmarc,
@@ -9,7 +10,7 @@ use super::{
 use futures_util::future::join_all;
 use mail::Domain;
 use mail_auth::{
-    AuthenticatedMessage, DkimOutput, MessageAuthenticator, SpfOutput, SpfResult,
+    AuthenticatedMessage, DkimOutput, MessageAuthenticator, Parameters, SpfOutput, SpfResult,
     dmarc::{Policy as Asked, verify::DmarcParameters},
 };
 use tokio::time::timeout;
@@ -48,7 +49,11 @@ async fn check_one(by: &MessageAuthenticator, author: &str, found: Found<'_>) ->
         AuthenticatedMessage { from: vec![format!("@{author}")], ..AuthenticatedMessage::default() };
     let domain = found.identity.domain().map(Domain::as_ascii).unwrap_or_default();
     let spf = SpfOutput::new(domain.to_owned()).with_result(found.spf);
-    let asked = by.verify_dmarc(DmarcParameters::new(&message, found.signatures, domain, &spf));
+    let asked = async {
+        let discarded = Discarded::find(by, author).await;
+        let parameters = DmarcParameters::new(&message, found.signatures, domain, &spf);
+        by.verify_dmarc(Parameters::new(parameters).with_txt_cache(&discarded)).await
+    };
     let Ok(found) = timeout(POLICY_TIME, asked).await else {
         return nobodys(Outcome::because(Verdict::TempError, "no answer in time"));
     };

@@ -1,5 +1,6 @@
 //! Who a received message is really from: SPF, DKIM, DMARC and ARC, by mail-auth.
 
+mod discarded;
 mod dmarc;
 mod received;
 mod results;
