@@ -31,6 +31,7 @@ mod hostile_clients;
 mod hostile_content;
 mod hostile_peers;
 mod incoming;
+mod incoming_hook;
 mod limits;
 mod mailboxes;
 mod main_job;

@@ -104,6 +104,7 @@ fn is_label(label: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::{collection::vec, prelude::*};
 
     #[test]
     fn the_domains_of_authors_are_found_however_they_are_written() {
@@ -120,6 +121,11 @@ mod tests {
             ("\"a@good.test\"@bank.test", &["bank.test"]),
             ("\"a\\\"@good.test\"@bank.test", &["bank.test"]),
             ("Doe, Jane <ceo@bank.test>", &["bank.test"]),
+            ("support@good.test via Bank <ceo@bank.test>", &["bank.test"]),
+            ("Jane @ Bank <ceo@bank.test>", &["bank.test"]),
+            ("Jane (a@good.test) <ceo@bank.test> (\")", &["bank.test"]),
+            ("\"Jane (x\" <ceo@bank.test>,", &["bank.test"]),
+            ("Bank; Jane <ceo@bank.test>", &["bank.test"]),
             ("All: ceo@bank.test;", &["bank.test"]),
             ("Re: Offer <ceo@bank.test>", &["bank.test"]),
             ("[Acme] Jane <ceo@bank.test>", &["bank.test"]),
@@ -200,6 +206,20 @@ mod tests {
         ] {
             let found: Vec<_> = from_fields(raw.as_bytes()).collect();
             assert_eq!(found, expected.iter().map(|value| value.as_bytes()).collect::<Vec<_>>(), "{raw:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_octets_have_domains_that_can_be_asked_or_are_not_clear(
+            octets in vec(any::<u8>(), 0..40),
+            domain in vec(prop::sample::select(&b"@.<>,;:()\"\\[] \r\n\xfcab-_"[..]), 0..12),
+        ) {
+            let from = [octets.as_slice(), b"@", &domain].concat();
+            for domain in author_domains(&from).unwrap_or_default() {
+                prop_assert!(!domain.is_empty() && domain.len() <= MAX_NAME, "{:?}", domain);
+                prop_assert!(domain.split('.').all(is_label), "{:?}", domain);
+            }
         }
     }
 }

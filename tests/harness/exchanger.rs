@@ -66,7 +66,12 @@ impl Exchanger {
 
     /// The message that was taken last.
     pub(crate) async fn newest(&self) -> Taken {
-        self.taken(self.stored.load(Ordering::Relaxed)).await
+        self.taken(self.newest_id()).await
+    }
+
+    /// Its id.
+    pub(crate) fn newest_id(&self) -> i64 {
+        self.stored.load(Ordering::Relaxed)
     }
 
     /// The message with that id.
