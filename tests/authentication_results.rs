@@ -88,7 +88,21 @@ async fn the_author_is_validated_by_what_is_aligned_with_its_domain() {
         ("a@good.test", unsigned("b@careful.test"), "pass", "fail", [true, false]),
         ("a@good.test", unsigned("b@trying.test"), "pass", "fail", [true, false]),
         // Nobody speaks for two authors of different domains, or for none.
-        ("a@good.test", "From: b@good.test, c@bank.test\r\n\r\nhi\r\n".into(), "pass", "none", [true, false]),
+        (
+            "a@good.test",
+            "From: b@good.test, c@careful.test\r\n\r\nhi\r\n".into(),
+            "pass",
+            "none",
+            [true, false],
+        ),
+        (
+            "a@bad.test",
+            "From: MAILER-DAEMON (Mail System)\r\n\r\nhi\r\n".into(),
+            "fail",
+            "none",
+            [false, false],
+        ),
+        ("a@bad.test", from("b@[192.0.2.1]"), "fail", "none", [false, false]),
         ("a@good.test", "Subject: no author\r\n\r\nhi\r\n".into(), "pass", "none", [true, false]),
         ("a@good.test", "\r\nno header\r\n".into(), "pass", "none", [true, false]),
     ] {
@@ -137,6 +151,83 @@ async fn a_policy_of_reject_is_followed() {
     let refused =
         mx.server.api().metric("postrider_smtp_messages_received_total", "result=\"refused\"").await;
     assert_eq!(refused, 7.0);
+}
+
+#[tokio::test]
+async fn nobody_gets_around_a_policy_by_how_the_header_is_written() {
+    let mx = Exchanger::start(ZONE).await;
+    let filler = "X: y\r\n".repeat(1_100);
+    let long = format!("X: {}\r\n", "y ".repeat(150_000));
+    for (header, expected) in [
+        // Their author is that of bank.test, however it is written.
+        ("FROM: ceo@bank.test\r\n", "550 5.7.1"),
+        ("From : ceo@bank.test\r\n", "550 5.7.1"),
+        ("From:\r\n\tCEO\r\n\t<ceo@bank.test>\r\n", "550 5.7.1"),
+        ("From: CEO <ceo@bank.test>\r\nthis line is none\r\nSubject: x\r\n", "550 5.7.1"),
+        ("From: ceo @ bank.test\r\n", "550 5.7.1"),
+        ("From: ceo@bank . test\r\n", "550 5.7.1"),
+        ("From: ceo@bank.test.\r\n", "550 5.7.1"),
+        ("From: CEO <ceo@BANK.TEST.>\r\n", "550 5.7.1"),
+        ("From: ceo@bank.test (a@bad.test)\r\n", "550 5.7.1"),
+        ("From: a@bad.test <ceo@bank.test>\r\n", "550 5.7.1"),
+        ("From: \"a@bad.test\"@bank.test\r\n", "550 5.7.1"),
+        ("From: x:ceo@bank.test;\r\n", "550 5.7.1"),
+        ("From: =?utf-8?q?a=40bad.test?= <ceo@bank.test>\r\n", "550 5.7.1"),
+        ("From: ceo@bank\u{3002}test\r\n", "550 5.7.1"),
+        ("From: a@bad.test, ceo@bank.test\r\n", "550 5.7.1"),
+        ("From: ceo@bank.test, a@bad.test\r\n", "550 5.7.1"),
+        ("Sender: a@bad.test\r\nFrom: ceo@bank.test\r\n", "550 5.7.1"),
+        (&format!("{filler}From: ceo@bank.test\r\n"), "550 5.7.1"),
+        (&format!("{long}From: ceo@bank.test\r\n"), "550 5.7.1"),
+        // Some readers think that the header ends before From.
+        ("Subject: x\r\nthis line is none\r\nFrom: CEO <ceo@bank.test>\r\n", "554 5.6.0"),
+        ("this line is none\r\nFrom: ceo@bank.test\r\n", "554 5.6.0"),
+        (" \r\nFrom: ceo@bank.test\r\n", "554 5.6.0"),
+        ("\tfolded\r\nFrom: ceo@bank.test\r\n", "554 5.6.0"),
+        (" From: ceo@bank.test\r\n", "554 5.6.0"),
+        ("F rom: ceo@bank.test\r\n", "554 5.6.0"),
+        ("From\r\n : ceo@bank.test\r\n", "554 5.6.0"),
+        ("From: a@bad.test\r\nx\r\nFrom: ceo@bank.test\r\n", "554 5.6.0"),
+        (&format!("From: a@bad.test\r\n{filler}From: ceo@bank.test\r\n"), "554 5.6.0"),
+        // Some readers see another author.
+        ("From: ceo@(c)bank.test\r\n", "554 5.6.0"),
+        ("From: ceo@bank(c).test\r\n", "554 5.6.0"),
+        ("From: <ceo@bank.test> <a@bad.test>\r\n", "554 5.6.0"),
+        ("From: a@bad.test ceo@bank.test\r\n", "554 5.6.0"),
+        ("From: ceo@bank.test@bad.test\r\n", "554 5.6.0"),
+        ("From: <@bad.test:ceo@bank.test>\r\n", "554 5.6.0"),
+        ("From: <ceo@bank.test\r\n", "554 5.6.0"),
+        ("From: \"ceo@bank.test\"\r\n", "554 5.6.0"),
+        ("From: =?utf-8?q?ceo=40bank.test?=\r\n", "554 5.6.0"),
+        ("From: ceo@=?utf-8?q?bank.test?=\r\n", "554 5.6.0"),
+        ("From: ceo@bank\0.test\r\n", "554 5.6.0"),
+        ("From: 1@1.test, 2@2.test, 3@3.test, 4@4.test, 5@5.test, ceo@bank.test\r\n", "554 5.6.0"),
+    ] {
+        let content = format!("{header}\r\nhi\r\n");
+        let answer = mx.offer("client.test", "a@bad.test", &["rider@localhost"], &content).await;
+        let said = &header[header.len().saturating_sub(100)..];
+        assert!(answer.starts_with(expected), "{said:?}: {answer}");
+        if expected.starts_with("554") {
+            assert!(answer.contains("more than one From") || answer.contains("From: Name <"), "{answer}");
+        }
+    }
+    // The author that is shown is the one whose policy was asked, or there is none.
+    for (header, shown, judged) in [
+        ("From: ceo @ bank.test.\r\n", json!(["ceo @ bank.test."]), "pass header.from=bank.test"),
+        ("From : CEO:<ceo@Bank.test>;\r\n", json!(["ceo@Bank.test"]), "pass header.from=bank.test"),
+        ("From: ceo@bank.test\r\njunk\r\n", json!(["ceo@bank.test"]), "pass header.from=bank.test"),
+        ("From: Doe, CEO <ceo@bank.test>\r\n", json!(["", "ceo@bank.test"]), "pass header.from=bank.test"),
+        ("From\0: ceo@bank.test\r\n", json!([]), "none"),
+        ("From\u{e9}: ceo@bank.test\r\n", json!([]), "none"),
+        ("Sender: ceo@bank.test\r\n", json!([]), "none"),
+        ("junk\r\nSubject: x\r\n", json!([]), "none"),
+    ] {
+        let taken = mx.take("client.test", "a@bank.test", &format!("{header}\r\nhi\r\n")).await;
+        let addresses = taken.message["From"].as_array().expect("authors").iter();
+        let addresses: Vec<_> = addresses.map(|from| from["Address"].clone()).collect();
+        assert_eq!(json!(addresses), shown, "{header:?}");
+        assert!(taken.results_of("dmarc")[0].starts_with(judged), "{header:?}: {:?}", taken.results());
+    }
 }
 
 #[tokio::test]
@@ -196,6 +287,19 @@ async fn mail_to_a_known_from_id_is_not_refused_by_policy() {
         ["fail (policy not aligned) header.from=bank.test policy.dmarc=reject"]
     );
     assert_eq!(taken.meta["MsgFromValidated"], false);
+    // Not even where nobody can tell who it is from.
+    for (header, result) in [
+        ("From: a@good.test\r\nFrom: b@good.test\r\n", "permerror (more than one From field)"),
+        ("Subject: x\r\njunk\r\nFrom: a@good.test\r\n", "permerror (From is not clear)"),
+        ("From: a@(x)good.test\r\n", "permerror (From is not clear)"),
+    ] {
+        let content = format!("{header}\r\nhi\r\n");
+        let refused = mx.offer("client.test", "", &[plain], &content).await;
+        assert!(refused.starts_with("554 5.6.0"), "{header}: {refused}");
+        let taken = mx.take_for(&known, "client.test", "a@good.test", &content).await;
+        assert_eq!(taken.results_of("dmarc"), [result], "{header}");
+        assert_eq!(taken.meta["MsgFromValidated"], false);
+    }
 }
 
 #[tokio::test]

@@ -11,6 +11,9 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(mail::read::headers_end(bytes) <= bytes.len());
     let (again, feedback) = read_with_feedback(bytes);
     assert_eq!((again, feedback), (message.clone(), mail::feedback::read(bytes)));
+    for domain in mail::from_fields(bytes).flat_map(mail::author_domains).flatten() {
+        assert!(!domain.is_empty() && domain.is_ascii(), "{domain:?}");
+    }
     check_parts(bytes, &message.structure, &mut Vec::new());
 });
 

@@ -2,6 +2,7 @@
 
 mod address;
 mod authentication_results;
+mod authors;
 mod base_address;
 mod compose;
 mod content_type;
@@ -28,6 +29,7 @@ mod verdict;
 
 pub use address::{Address, AddressError, Domain, Localpart, ReversePath, address_literal};
 pub use authentication_results::without_results_of;
+pub use authors::{UnclearAuthors, author_domains, from_fields};
 pub use base_address::BaseAddress;
 pub use compose::{Composed, bcc_header};
 pub use content_type::{ContentType, ContentTypeError};

@@ -1,15 +1,15 @@
-//! The value of a field that names one mailbox (RFC 5322, 3.4), read strictly: who may send a message depends on it,
-//! so that nobody must be able to read another address in it.
+//! The value of a field that names mailboxes (RFC 5322, 3.4), read strictly: who may send a message depends on it, so
+//! that nobody must be able to read another address in it.
 
-use crate::{Address, fields::unfolded};
+use crate::{Address, fields::unfolded, read::guessed};
 use std::str::Chars;
 
-/// The value is not one mailbox: it is empty, a list, a group, or none of these.
+/// The value is not what is looked for: it is no mailbox, or a list or a group where one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct NotOneMailbox;
+pub(crate) struct BadMailbox;
 
 /// The address of the only mailbox in the value: bare, or in angle brackets behind a name; with comments anywhere else.
-pub(crate) fn one_mailbox(value: &[u8]) -> Result<Address, NotOneMailbox> {
+pub(crate) fn one_mailbox(value: &[u8]) -> Result<Address, BadMailbox> {
     let line = unfolded(value);
     let text = String::from_utf8_lossy(&line);
     let mut chars = text.chars();
@@ -25,22 +25,60 @@ pub(crate) fn one_mailbox(value: &[u8]) -> Result<Address, NotOneMailbox> {
                 inside = Some(in_brackets(&mut chars)?);
                 outside.clear();
             }
-            '<' | '>' | ',' | ';' | ':' => return Err(NotOneMailbox),
+            '<' | '>' | ',' | ';' | ':' => return Err(BadMailbox),
             c => outside.push(c),
         }
     }
     let address = match &inside {
         None => outside.trim(),
         Some(address) if outside.trim().is_empty() => address.trim(),
-        Some(_) => return Err(NotOneMailbox),
+        Some(_) => return Err(BadMailbox),
     };
-    Address::parse(address).map_err(|_| NotOneMailbox)
+    Address::parse(address).map_err(|_| BadMailbox)
 }
 
-fn in_brackets(chars: &mut Chars<'_>) -> Result<String, NotOneMailbox> {
+/// The addresses of all mailboxes in the value, in groups or not, as they are written, without comments outside of
+/// angle brackets. Those of which only a name stands there count as well.
+pub(crate) fn addresses(value: &[u8]) -> Result<Vec<String>, BadMailbox> {
+    let line = unfolded(value);
+    let text = guessed(&line);
+    let chars = &mut text.chars();
+    let mut addresses = Vec::new();
+    let mut outside = String::new();
+    let mut inside = None;
+    while let Some(c) = chars.next() {
+        match c {
+            '(' => skip_comment(chars)?,
+            '"' => copy_until('"', chars, &mut outside)?,
+            '[' if outside.trim_end().ends_with('@') => copy_until(']', chars, &mut outside)?,
+            '<' if inside.is_none() => {
+                inside = Some(in_brackets(chars)?);
+                outside.clear();
+            }
+            // What stood there is the name of a group.
+            ':' if inside.is_none() => outside.clear(),
+            ',' | ';' => addresses.push(address(inside.take(), std::mem::take(&mut outside))?),
+            '<' | '>' | ':' => return Err(BadMailbox),
+            c => outside.push(c),
+        }
+    }
+    addresses.push(address(inside, outside)?);
+    Ok(addresses)
+}
+
+/// In angle brackets, or bare. What stands behind the brackets must not look like another one.
+fn address(inside: Option<String>, outside: String) -> Result<String, BadMailbox> {
+    match inside {
+        Some(_) if outside.contains('@') => Err(BadMailbox),
+        Some(inside) => Ok(inside),
+        None => Ok(outside),
+    }
+}
+
+fn in_brackets(chars: &mut Chars<'_>) -> Result<String, BadMailbox> {
     let mut inside = String::new();
     loop {
-        match chars.next().ok_or(NotOneMailbox)? {
+        match chars.next().ok_or(BadMailbox)? {
             '>' => return Ok(inside),
             '"' => copy_until('"', chars, &mut inside)?,
             c => inside.push(c),
@@ -49,13 +87,13 @@ fn in_brackets(chars: &mut Chars<'_>) -> Result<String, NotOneMailbox> {
 }
 
 /// Copies a quoted string or a literal whose first character was taken, with that and with its escapes.
-fn copy_until(end: char, chars: &mut Chars<'_>, out: &mut String) -> Result<(), NotOneMailbox> {
+fn copy_until(end: char, chars: &mut Chars<'_>, out: &mut String) -> Result<(), BadMailbox> {
     out.push(if end == ']' { '[' } else { end });
     loop {
-        let c = chars.next().ok_or(NotOneMailbox)?;
+        let c = chars.next().ok_or(BadMailbox)?;
         out.push(c);
         match c {
-            '\\' => out.push(chars.next().ok_or(NotOneMailbox)?),
+            '\\' => out.push(chars.next().ok_or(BadMailbox)?),
             c if c == end => return Ok(()),
             _ => {}
         }
@@ -63,10 +101,10 @@ fn copy_until(end: char, chars: &mut Chars<'_>, out: &mut String) -> Result<(), 
 }
 
 /// Passes over a comment whose first parenthesis was taken. They nest.
-fn skip_comment(chars: &mut Chars<'_>) -> Result<(), NotOneMailbox> {
+fn skip_comment(chars: &mut Chars<'_>) -> Result<(), BadMailbox> {
     let mut depth = 1_usize;
     while depth > 0 {
-        match chars.next().ok_or(NotOneMailbox)? {
+        match chars.next().ok_or(BadMailbox)? {
             '(' => depth += 1,
             ')' => depth -= 1,
             '\\' => drop(chars.next()),
@@ -103,6 +141,34 @@ mod tests {
     }
 
     #[test]
+    fn all_addresses_are_found_as_they_are_written() {
+        for (value, expected) in [
+            ("", &[""][..]),
+            (" a@b.example (x)", &["a@b.example"]),
+            ("A <a@b.example>, \"c,d\"@e.example", &["a@b.example", "\"c,d\"@e.example"]),
+            ("G (x): a@b.example, R <c@d.example>;", &["a@b.example", "c@d.example", ""]),
+            ("a@[IPv6:::1], Jane [x:y] <c@d.example>", &["a@[IPv6:::1]", "c@d.example"]),
+            ("Doe, Jane <a@b.example> Doe", &["Doe", "a@b.example"]),
+        ] {
+            let found = addresses(value.as_bytes()).unwrap();
+            let found: Vec<_> = found.iter().map(|address| address.trim()).collect();
+            assert_eq!(found, expected, "{value}");
+        }
+        for value in [
+            "<a@b.example",
+            "a@b.example>",
+            "<a@b.example> <c@d.example>",
+            "<a@b.example> c@d.example",
+            "\"a",
+            "(a",
+            "<a@b.example>: x",
+            "a@[x",
+        ] {
+            assert_eq!(addresses(value.as_bytes()), Err(BadMailbox), "{value}");
+        }
+    }
+
+    #[test]
     fn what_somebody_could_read_another_address_in_is_refused() {
         for value in [
             "",
@@ -124,7 +190,7 @@ mod tests {
             "<>",
             "Doe, Jane <a@b.example>",
         ] {
-            assert_eq!(one_mailbox(value.as_bytes()), Err(NotOneMailbox), "{value}");
+            assert_eq!(one_mailbox(value.as_bytes()), Err(BadMailbox), "{value}");
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     feedback::{self, Feedback},
     fields::{Field, fields, split, unfolded},
 };
-use charset::guessed;
+pub(crate) use charset::guessed;
 use entity::Entity;
 use mail_parser::{Addr, HeaderValue, parsers::MessageStream};
 use serde::Serialize;
@@ -28,7 +28,7 @@ const MAX_DEPTH: usize = 20;
 /// Further parts are left out.
 const MAX_PARTS: usize = 1_000;
 /// What is looked at of a field.
-const MAX_FIELD: usize = 256 * 1024;
+pub(crate) const MAX_FIELD: usize = 256 * 1024;
 
 /// A message that was read.
 #[derive(Clone, Debug, PartialEq)]
@@ -249,8 +249,12 @@ pub(crate) fn text(value: &[u8]) -> String {
 }
 
 fn addresses(header: &[u8], name: &str) -> Vec<NameAddressText> {
-    let Some(line) = line(header, name) else { return Vec::new() };
-    let line = for_addresses(&line);
+    first(header, name).map(addresses_in).unwrap_or_default()
+}
+
+/// The addresses in the value of a field.
+pub(crate) fn addresses_in(value: &[u8]) -> Vec<NameAddressText> {
+    let line = for_addresses(&start_unfolded(value));
     let HeaderValue::Address(addresses) = MessageStream::new(&line).parse_address() else {
         return Vec::new();
     };

@@ -1,7 +1,7 @@
 //! What is accepted of incoming mail, and what happens to it.
 
 use super::{
-    authentication::{self, Authenticator, Bringer, Demand, Received, Results},
+    authentication::{self, Authenticator, AuthorsFault, Bringer, Demand, Received, Results},
     metrics::Metrics,
     prepare::{Prepared, Unready, has_looped, prepare},
     simulated::{self, Simulated},
@@ -230,9 +230,7 @@ impl Incoming {
             Demand::Accept => return Ok(Some(results)),
             Demand::Refuse => refused_by_policy(),
             Demand::Later => try_policy_later(),
-            Demand::RefuseAuthors => {
-                say(554, 6, 0, "The message has more than one From field, send it with one")
-            }
+            Demand::RefuseAuthors(fault) => refused_for_authors(fault),
         };
         for recipient in &envelope.recipients {
             let Some(from_id) = &recipient.from_id else { return Err(refusal) };
@@ -418,6 +416,17 @@ fn refused_by_policy() -> Answer {
         "The domain in From wants this refused (DMARC): neither SPF nor DKIM shows that it is from there. Send it \
          through a server that the domain allows, or sign it with a DKIM key of the domain",
     )
+}
+
+fn refused_for_authors(fault: AuthorsFault) -> Answer {
+    let text = match fault {
+        AuthorsFault::Repeated => "The message has more than one From field, send it with one",
+        AuthorsFault::Unclear => {
+            "It is not clear who the message is from. Write the author like this: From: Name <name@example.org>, and \
+             every line of the header like this: Name: value"
+        }
+    };
+    say(554, 6, 0, text)
 }
 
 fn try_policy_later() -> Answer {

@@ -54,9 +54,24 @@ impl Exchanger {
 
     /// What became of a message to the rider that has to be taken.
     pub(crate) async fn take(&self, helo: &str, from: &str, content: &str) -> Taken {
-        let answer = self.offer(helo, from, &["rider@localhost"], content).await;
+        self.take_for("rider@localhost", helo, from, content).await
+    }
+
+    /// The same for a message to somebody else of the rider's account.
+    pub(crate) async fn take_for(&self, to: &str, helo: &str, from: &str, content: &str) -> Taken {
+        let answer = self.offer(helo, from, &[to], content).await;
         assert!(answer.starts_with("250"), "from {from}: {answer}");
-        self.taken(self.stored.load(Ordering::Relaxed)).await
+        self.newest().await
+    }
+
+    /// The message that was taken last.
+    pub(crate) async fn newest(&self) -> Taken {
+        self.taken(self.newest_id()).await
+    }
+
+    /// Its id.
+    pub(crate) fn newest_id(&self) -> i64 {
+        self.stored.load(Ordering::Relaxed)
     }
 
     /// The message with that id.
@@ -64,7 +79,7 @@ impl Exchanger {
         let request = json!({"MsgID": id});
         let got = self.server.api().ok("MessageGet", &request).await;
         let raw = self.server.api().call("MessageRawGet", &request).await.expect("the server answers");
-        Taken { meta: got["Meta"].clone(), raw: raw.text() }
+        Taken { meta: got["Meta"].clone(), message: got["Message"].clone(), raw: raw.text() }
     }
 }
 
@@ -72,6 +87,7 @@ impl Exchanger {
 pub(crate) struct Taken {
     /// As in MessageGet.
     pub(crate) meta: Value,
+    pub(crate) message: Value,
     pub(crate) raw: String,
 }
 

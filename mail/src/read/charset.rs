@@ -65,7 +65,7 @@ impl Charset {
 }
 
 /// Text of which nobody says how it is encoded.
-pub(super) fn guessed(octets: &[u8]) -> Cow<'_, str> {
+pub(crate) fn guessed(octets: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(octets) {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => charset_decoder(b"windows-1252")

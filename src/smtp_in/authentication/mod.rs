@@ -1,11 +1,13 @@
 //! Who a received message is really from: SPF, DKIM, DMARC and ARC, by mail-auth.
 
+mod discarded;
+mod dmarc;
 mod received;
 mod results;
 mod signatures;
 mod spf;
 
-pub(super) use received::Received;
+pub(super) use received::{AuthorsFault, Received};
 pub(super) use results::{Demand, Results, field};
 
 use crate::app::Mode;
@@ -13,13 +15,9 @@ use actors::dns::{DnsError, name_servers};
 use config::Dns;
 use hickory_resolver::config::{ResolveHosts, ResolverOpts};
 use mail::{Domain, ReversePath};
-use mail_auth::{
-    AuthenticatedMessage, DkimOutput, MessageAuthenticator, SpfOutput, SpfResult,
-    dmarc::{Policy as Asked, verify::DmarcParameters},
-};
-use received::Authors;
-use results::{DmarcCheck, Identity, Outcome, Policy, SpfCheck, Verdict};
-use signatures::{outcome_of_arc, outcome_of_dmarc};
+use mail_auth::{MessageAuthenticator, SpfResult};
+use results::{Identity, SpfCheck, Verdict};
+use signatures::outcome_of_arc;
 use std::{net::IpAddr, time::Duration};
 use tokio::time::timeout;
 
@@ -103,7 +101,13 @@ async fn verify(by: &MessageAuthenticator, bringer: Bringer<'_>, received: &Rece
         signatures::verify(by, &message),
         signatures::verify_chain(by, &message),
     );
-    let dmarc = dmarc(by, &message, &signatures, &identity, spf, received.authors()).await;
+    let dmarc = match received.authors() {
+        Ok(domains) => {
+            let found = dmarc::Found { signatures: &signatures, identity: &identity, spf };
+            dmarc::check(by, domains, found).await
+        }
+        Err(fault) => dmarc::without_authors(*fault),
+    };
     Results {
         spf: SpfCheck { verdict: spf.into(), identity },
         dkim: signatures::checks(&message, &signatures, refused),
@@ -135,33 +139,6 @@ async fn spf(by: &MessageAuthenticator, identity: &Identity, bringer: &Bringer<'
         mail_from: bringer.mail_from,
     };
     timeout(METHOD_TIME, spf::check(by, asked)).await.unwrap_or(SpfResult::TempError)
-}
-
-async fn dmarc(
-    by: &MessageAuthenticator,
-    message: &AuthenticatedMessage<'_>,
-    signatures: &[DkimOutput<'_>],
-    identity: &Identity,
-    spf: SpfResult,
-    authors: Authors,
-) -> DmarcCheck {
-    let domain = identity.domain().map(Domain::as_ascii).unwrap_or_default();
-    let spf = SpfOutput::new(domain.to_owned()).with_result(spf);
-    let asked = by.verify_dmarc(DmarcParameters::new(message, signatures, domain, &spf));
-    let Ok(found) = timeout(POLICY_TIME, asked).await else {
-        let outcome = Outcome::because(Verdict::TempError, "no answer in time");
-        return DmarcCheck { outcome, from: None, policy: Policy::None, authors };
-    };
-    DmarcCheck {
-        outcome: outcome_of_dmarc(&found.result()),
-        from: Domain::parse(found.domain()).ok(),
-        policy: match found.policy() {
-            Asked::None | Asked::Unspecified => Policy::None,
-            Asked::Quarantine => Policy::Quarantine,
-            Asked::Reject => Policy::Reject,
-        },
-        authors,
-    }
 }
 
 impl From<SpfResult> for Verdict {

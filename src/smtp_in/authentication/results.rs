@@ -1,6 +1,6 @@
 //! What was found out about who a message is from, and what follows.
 
-use super::received::Authors;
+use super::received::AuthorsFault;
 use mail::{Address, Domain};
 use std::fmt::{self, Write as _};
 
@@ -46,8 +46,8 @@ pub(super) struct DmarcCheck {
     pub(super) from: Option<Domain>,
     /// What its owner wants done when it does not.
     pub(super) policy: Policy,
-    /// Whether the message says once who its author is.
-    pub(super) authors: Authors,
+    /// Why nobody can tell whose policy counts.
+    pub(super) fault: Option<AuthorsFault>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ pub(in crate::smtp_in) enum Demand {
     /// The same, unless what could not be found out now, and can be later, says otherwise.
     Later,
     /// Refuse it, since nobody can tell who its author is.
-    RefuseAuthors,
+    RefuseAuthors(AuthorsFault),
 }
 
 impl Results {
@@ -122,17 +122,17 @@ impl Results {
         domains
     }
 
-    /// What the policy of the domain in From makes of this. Several From fields would get around any policy (RFC 7489,
-    /// section 6.6.1). Signatures and SPF that could not be looked up might
-    /// have been good.
+    /// What the policy of the domain in From makes of this. Several From fields, or one that readers read differently,
+    /// would get around any policy (RFC 7489, section 6.6.1). Signatures and SPF that could not be looked up might have
+    /// been good.
     pub(in crate::smtp_in) fn demand(&self) -> Demand {
-        if self.dmarc.authors == Authors::Repeated {
-            return Demand::RefuseAuthors;
+        if let Some(fault) = self.dmarc.fault {
+            return Demand::RefuseAuthors(fault);
         }
-        match (self.dmarc.policy, self.dmarc.outcome.verdict) {
-            (Policy::None | Policy::Quarantine, _) | (_, Verdict::Pass | Verdict::None) => Demand::Accept,
-            _ if self.is_uncertain() => Demand::Later,
-            _ => Demand::Refuse,
+        match self.dmarc.is_refused() {
+            false => Demand::Accept,
+            true if self.is_uncertain() => Demand::Later,
+            true => Demand::Refuse,
         }
     }
 
@@ -162,6 +162,16 @@ impl Results {
     fn signing_domains(&self) -> impl Iterator<Item = &Domain> {
         let passing = self.dkim.iter().filter(|signature| signature.outcome.verdict == Verdict::Pass);
         passing.filter_map(|signature| signature.domain.as_ref())
+    }
+}
+
+impl DmarcCheck {
+    /// The domain does not stand for the message, and its owner wants such refused.
+    pub(super) fn is_refused(&self) -> bool {
+        match self.policy {
+            Policy::None | Policy::Quarantine => false,
+            Policy::Reject => !matches!(self.outcome.verdict, Verdict::Pass | Verdict::None),
+        }
     }
 }
 
@@ -296,7 +306,7 @@ mod tests {
                 outcome: Outcome::of(dmarc),
                 from: Some(domain("example.org")),
                 policy,
-                authors: Authors::Usual,
+                fault: None,
             },
             arc: Outcome::of(Nothing),
         }
@@ -362,8 +372,10 @@ mod tests {
             // A name that is none of a host has a policy all the same.
             found.dmarc.from = None;
             assert_eq!(found.demand(), expected, "{found}");
-            found.dmarc.authors = Authors::Repeated;
-            assert_eq!(found.demand(), Demand::RefuseAuthors, "{found}");
+            for fault in [AuthorsFault::Repeated, AuthorsFault::Unclear] {
+                found.dmarc.fault = Some(fault);
+                assert_eq!(found.demand(), Demand::RefuseAuthors(fault), "{found}");
+            }
         }
     }
 

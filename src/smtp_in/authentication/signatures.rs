@@ -83,7 +83,7 @@ pub(super) async fn verify_chain(
 }
 
 /// Whether a field has that name. White space may follow it (RFC 5322, section 4.5).
-pub(super) fn is_named(name: &[u8], expected: &str) -> bool {
+fn is_named(name: &[u8], expected: &str) -> bool {
     name.trim_ascii_end().eq_ignore_ascii_case(expected.as_bytes())
 }
 
