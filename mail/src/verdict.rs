@@ -49,8 +49,36 @@ pub enum Permanence {
     Temporary,
 }
 
+/// What a reply answers: who it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The connection, EHLO, or what secures it: about this server and the host.
+    Session,
+    /// MAIL: about the sender.
+    Sender,
+    /// RCPT, or the content after it: about the recipient as well.
+    Recipient,
+}
+
 impl Verdict {
-    /// Judges a reply by its code, its enhanced code and its text, of which the first 1,024 octets count. `code` is
+    /// Judges a reply by what it answers, and then as [`Verdict::of`]. Before a recipient was named, nothing is said of
+    /// a mailbox, whatever the codes are; only a bare 521 in place of a greeting, which RFC 7504 has for it, says that
+    /// the domain takes no mail.
+    pub fn at(stage: Stage, code: u16, enhanced: Option<EnhancedCode>, text: &str) -> Verdict {
+        let verdict = Verdict::of(code, enhanced, text);
+        let knows_no_reason = || enhanced.is_none() && Verdict::of(550, None, text).suppresses_at_once();
+        let scope = match (stage, verdict.scope) {
+            (Stage::Session, Scope::Domain) if code == 521 && knows_no_reason() => Scope::Domain,
+            (Stage::Session, Scope::Mailbox | Scope::Domain) => Scope::Policy,
+            // RFC 1870: larger than the host takes.
+            (Stage::Sender, Scope::Mailbox) if code == 552 => Scope::Content,
+            (Stage::Sender, Scope::Mailbox | Scope::Domain) => Scope::SenderReputation,
+            (Stage::Session | Stage::Sender | Stage::Recipient, scope) => scope,
+        };
+        Verdict { scope, ..verdict }
+    }
+
+    /// Judges a reply about a recipient by its code, its enhanced code and its text, of which the first 1,024 octets count. `code` is
     /// 0 when there was no reply.
     pub fn of(code: u16, enhanced: Option<EnhancedCode>, text: &str) -> Verdict {
         let text = &text.as_bytes()[..text.len().min(TEXT)];
