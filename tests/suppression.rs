@@ -18,16 +18,16 @@ struct Mood(Arc<Mutex<Option<(Verb, &'static str)>>>);
 
 impl Mood {
     fn says(&self, verb: Verb, reply: &'static str) {
-        *self.0.lock().unwrap() = Some((verb, reply));
+        *self.0.lock().expect("no holder panics") = Some((verb, reply));
     }
 
     fn is_kind(&self) {
-        *self.0.lock().unwrap() = None;
+        *self.0.lock().expect("no holder panics") = None;
     }
 
     async fn peer(&self) -> SmtpPeer {
         let mood = self.0.clone();
-        SmtpPeer::scripted(move |moment: &Moment<'_>| match *mood.lock().unwrap() {
+        SmtpPeer::scripted(move |moment: &Moment<'_>| match *mood.lock().expect("no holder panics") {
             Some((verb, reply)) if verb == as_spoken(moment.verb) => Action::ReplyAndClose(reply),
             _ => Action::Usual,
         })
@@ -103,12 +103,11 @@ async fn answers_suppress_at_once_where_they_speak_of_the_mailbox_or_the_domain(
     let peer = mood.peer().await;
     // A host that refuses the session is left alone for a while: each such answer has a server of its own.
     let common = server(&peer).await;
-    for &(verb, reply, verdict) in ANSWERS {
+    for (number, &(verb, reply, verdict)) in ANSWERS.iter().enumerate() {
         let own = if matches!(verb, Verb::Connect | Verb::Ehlo) { Some(server(&peer).await) } else { None };
         let server = own.as_ref().unwrap_or(&common);
         mood.says(verb, reply);
         let before = list(server).await;
-        let number = ANSWERS.iter().position(|answer| answer.1 == reply && answer.0 == verb).unwrap();
         let recipient = format!("n{number}@remote.example");
         assert_eq!(fails(server, &recipient).await, Some(verdict.is_some()), "{verb:?} {reply}");
         let after = list(server).await;
@@ -155,7 +154,7 @@ async fn other_answers_suppress_when_the_two_latest_other_messages_failed_too() 
     let expected =
         "550 5.1.8 bad sender (sender-reputation, permanent); third failure in a row; queue message ";
     assert!(reason.starts_with(expected), "{reason}");
-    assert!(peer.deliveries().len() == 2, "the last message to the friend was not sent");
+    assert_eq!(peer.deliveries().len(), 2, "the last message to the friend was not sent");
 }
 
 #[tokio::test]
@@ -230,7 +229,7 @@ async fn exactly_the_addresses_of_one_mailbox_are_suppressed_together() {
         {
             for address in addresses {
                 let fate = server.end(server.send(address).await).await;
-                assert_eq!(fate.outcome, Some(expected.clone()), "{address} after {failing}");
+                assert_eq!(fate.outcome, Some(expected), "{address} after {failing}");
             }
         }
     }
