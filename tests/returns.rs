@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 const FRIEND: &str = "friend@remote.example";
 
-fn dsn(to: &str, block: &str) -> String {
+pub(crate) fn dsn(to: &str, block: &str) -> String {
     format!(
         "From: MAILER-DAEMON@mx.remote.example\r\nTo: {to}\r\nSubject: Undelivered\r\nMIME-Version: 1.0\r\n\
          Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n\
@@ -45,7 +45,7 @@ async fn delivered(hooks: &HookReceiver, peer: &SmtpPeer) -> (Server, i64, Strin
     (server, id, format!("rider+{}@localhost", from_id.to_uppercase()))
 }
 
-async fn comes(server: &Server, to: &str, content: &str) {
+pub(crate) async fn comes(server: &Server, to: &str, content: &str) {
     let mut client = SmtpClient::ready(server.smtp()).await;
     client.envelope("", &[to]).await;
     client.write(format!("{content}\r\n.\r\n").as_bytes()).await;

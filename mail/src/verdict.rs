@@ -1,5 +1,6 @@
 //! What a reply or a report that ended a message means: one table.
 
+mod blanked;
 #[cfg(test)]
 mod providers;
 
@@ -49,12 +50,40 @@ pub enum Permanence {
     Temporary,
 }
 
+/// What a reply answers: who it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The connection, EHLO, or what secures it: about this server and the host.
+    Session,
+    /// MAIL: about the sender.
+    Sender,
+    /// RCPT, or the content after it: about the recipient as well.
+    Recipient,
+}
+
 impl Verdict {
-    /// Judges a reply by its code, its enhanced code and its text, of which the first 1,024 octets count. `code` is
-    /// 0 when there was no reply.
+    /// Judges a reply by what it answers, and then as [`Verdict::of`]. Before a recipient was named, nothing is said of
+    /// a mailbox, whatever the codes are; only a bare 521 in place of a greeting, which RFC 7504 has for it, says that
+    /// the domain takes no mail.
+    pub fn at(stage: Stage, code: u16, enhanced: Option<EnhancedCode>, text: &str) -> Verdict {
+        let verdict = Verdict::of(code, enhanced, text);
+        let knows_no_reason = || enhanced.is_none() && Verdict::of(550, None, text).suppresses_at_once();
+        let scope = match (stage, verdict.scope) {
+            (Stage::Session, Scope::Domain) if code == 521 && knows_no_reason() => Scope::Domain,
+            (Stage::Session, Scope::Mailbox | Scope::Domain) => Scope::Policy,
+            // RFC 1870: larger than the host takes.
+            (Stage::Sender, Scope::Mailbox) if code == 552 => Scope::Content,
+            (Stage::Sender, Scope::Mailbox | Scope::Domain) => Scope::SenderReputation,
+            (Stage::Session | Stage::Sender | Stage::Recipient, scope) => scope,
+        };
+        Verdict { scope, ..verdict }
+    }
+
+    /// Judges a reply about a recipient by its code, its enhanced code and its text, of which the first 1,024 octets count. The
+    /// addresses in it say nothing. `code` is 0 when there was no reply.
     pub fn of(code: u16, enhanced: Option<EnhancedCode>, text: &str) -> Verdict {
-        let text = &text.as_bytes()[..text.len().min(TEXT)];
-        let rule = RULES.iter().find(|rule| rule.fits(code, enhanced, text));
+        let text = blanked::addresses(&text.as_bytes()[..text.len().min(TEXT)]);
+        let rule = RULES.iter().find(|rule| rule.fits(code, enhanced, &text));
         rule.expect("the last rule fits everything").verdict(code)
     }
 
@@ -135,7 +164,8 @@ const RULES: &[Rule] = &[
     rule(Every,          Whatever,               SPAM,          Content,          AsCode),
     rule(Every,          Whatever,               POLICY,        Policy,           AsCode),
     rule(Every,          Whatever,               LOOP,          Network,          AsCode),
-    // "Mailbox unavailable", and the text knows no other reason.
+    // "Mailbox unavailable", and the text knows no other reason: besides block lists, spam and policy, malware and loops
+    // are about the message or the way, and come to mailboxes that are there.
     rule(Is(550),        Missing,                ANY_TEXT,      Mailbox,          AsCode),
     rule(Every,          Whatever,               FULL,          Mailbox,          Passes),
     rule(Every,          Whatever,               TOO_BIG,       Content,          AsCode),
@@ -416,6 +446,16 @@ mod tests {
         (550, "Unknown user marblegarbl@example.org", Mailbox, Permanent),
         (550, "", Mailbox, Permanent),
         (550, "mailbox full", Mailbox, Permanent),
+        (550, "Message contains a virus", Content, Permanent),
+        (550, "Attachments of this type are not accepted", Content, Permanent),
+        (550, "Routing loop detected", Network, Permanent),
+        (550, "<blocker@example.org>: User unknown", Mailbox, Permanent),
+        (550, "spam.reports@example.org does not exist", Mailbox, Permanent),
+        (550, "No such user (friend@policy.example)", Mailbox, Permanent),
+        (550, "<\"junk mail\"@example.org>... no mailbox", Mailbox, Permanent),
+        (550, "helo+ptr@junk.example unknown", Mailbox, Permanent),
+        (550, "<friend@example.org>: rejected, listed at spamhaus.org", SenderReputation, Permanent),
+        (550, "friend@example.org: blocked by spam.example", SenderReputation, Permanent),
         (554, "mailbox is full", Mailbox, Temporary),
         (552, "Message too large", Content, Permanent),
         (554, "5.0.0 Message exceeds maximum size; the size limit is 10 MB", Content, Permanent),
@@ -476,7 +516,8 @@ mod tests {
         let mut unused: Vec<usize> = (0..RULES.len()).collect();
         for (_, code, text, _) in known() {
             let (enhanced, rest) = split(text);
-            let decides = RULES.iter().position(|rule| rule.fits(code, enhanced, rest.as_bytes()));
+            let text = blanked::addresses(rest.as_bytes());
+            let decides = RULES.iter().position(|rule| rule.fits(code, enhanced, &text));
             unused.retain(|&rule| Some(rule) != decides);
         }
         assert!(unused.is_empty(), "rules without a sample: {unused:?}");

@@ -31,6 +31,7 @@ mod removal;
 mod repeats;
 mod report;
 mod returned;
+mod streaks;
 mod sts;
 mod suppressions;
 mod tables;

@@ -161,15 +161,19 @@ impl Txn<'_> {
                 self.suppress_recipient(record, automatic_reason(None, None, false, &source), source, now)?
             }
             What::Status(status) if status.action == StatusAction::Failed => {
-                if let Sent::Retired(retired) = sent {
-                    self.note_late_failure(id, record, retired.expires, now)?;
+                let suppress = Suppress::after_report(status.code, status.verdict);
+                // On the list there is no row to count.
+                if let Sent::Retired(retired) = sent
+                    && suppress != Suppress::Now
+                {
+                    self.note_late_failure(retired, now)?;
                 }
                 let code = status.code.number();
                 let answer = SmtpAnswer { code, enhanced: status.enhanced, text: status.text.clone() };
                 let failure = Failure {
                     answer: Some(&answer),
                     verdict: Some(status.verdict),
-                    suppress: Suppress::after_report(status.code, status.verdict),
+                    suppress,
                     source: SuppressionSource::Dsn(id),
                 };
                 self.suppress_after_failure(id, record, failure, now)?

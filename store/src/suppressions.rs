@@ -1,10 +1,9 @@
-//! Suppression lists, and the rule of three failures in a row.
+//! Suppression lists, and what puts addresses there by itself.
 
 use crate::{
     Refusal, StoreError,
     change::{Applied, NewSuppression, Suppress},
-    queue::base_key,
-    records::{Final, QueueRecord, SmtpAnswer, Streak, SuppressionRecord, SuppressionSource},
+    records::{QueueRecord, SmtpAnswer, SuppressionRecord, SuppressionSource},
     txn::{Outcome, Txn},
 };
 use mail::{AccountId, BaseAddress, QueueId, SuppressionId, Timestamp, Verdict};
@@ -83,99 +82,6 @@ impl Txn<'_> {
     ) -> Result<bool, StoreError> {
         let (account, address) = (record.account, record.recipient.clone());
         Ok(self.suppress(&NewSuppression { account, address, now, reason, source })?.is_ok())
-    }
-
-    /// How many of the two latest other retired messages to the recipient of `id` failed. Only those count that history
-    /// still has.
-    fn failures_in_row(
-        &self,
-        id: QueueId,
-        record: &QueueRecord,
-        now: Timestamp,
-    ) -> Result<usize, StoreError> {
-        let streak = self.tables.streaks.get(&self.rw, &base_key(record))?.unwrap_or_default();
-        let others = streak.latest.iter().rev().filter(|last| last.id != id && last.until > now);
-        Ok(others.take(2).take_while(|last| last.failed).count())
-    }
-
-    /// Keeps the streak of the recipient true when a message retires.
-    pub(crate) fn note_streak(
-        &mut self,
-        id: QueueId,
-        record: &QueueRecord,
-        failed: bool,
-        until: Timestamp,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let key = base_key(record);
-        let streak = self.tables.streaks.get(&self.rw, &key)?;
-        // Coming off the list starts a new row, so there is nothing to count while it is there.
-        if failed && self.tables.suppressions.contains(&self.rw, &key)? {
-            return self.forget_streak(&key);
-        }
-        // Without history there is no row; and most addresses have no failure to remember.
-        if until <= now || (streak.is_none() && !failed) {
-            return Ok(());
-        }
-        let mut latest = streak.unwrap_or_default().latest;
-        latest.push(Final { id, until, failed });
-        self.put_streak(&key, latest, now)
-    }
-
-    /// A report says that a message failed that had been delivered.
-    pub(crate) fn note_late_failure(
-        &mut self,
-        id: QueueId,
-        record: &QueueRecord,
-        until: Timestamp,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let key = base_key(record);
-        if self.tables.suppressions.contains(&self.rw, &key)? {
-            return Ok(());
-        }
-        let mut latest = self.tables.streaks.get(&self.rw, &key)?.unwrap_or_default().latest;
-        match latest.iter_mut().find(|last| last.id == id) {
-            Some(last) => last.failed = true,
-            None => latest.push(Final { id, until, failed: true }),
-        }
-        // About in the order in which they retired.
-        latest.sort_by_key(|last| last.id);
-        self.put_streak(&key, latest, now)
-    }
-
-    /// Removes messages that history no longer has, when one of them is removed.
-    pub(crate) fn expire_streak(&mut self, record: &QueueRecord, now: Timestamp) -> Result<(), StoreError> {
-        let key = base_key(record);
-        let Some(streak) = self.tables.streaks.get(&self.rw, &key)? else { return Ok(()) };
-        self.put_streak(&key, streak.latest, now)
-    }
-
-    fn put_streak(
-        &mut self,
-        key: &(AccountId, String),
-        mut latest: Vec<Final>,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        latest.retain(|last| last.until > now);
-        let surplus = latest.len().saturating_sub(3);
-        latest.drain(..surplus);
-        match latest.iter().any(|last| last.failed) {
-            true => self.tables.streaks.put(&mut self.rw, key, &Streak { latest }),
-            false => self.forget_streak(key),
-        }
-    }
-
-    pub(crate) fn forget_streak_of(&mut self, record: &QueueRecord) -> Result<(), StoreError> {
-        self.forget_streak(&base_key(record))
-    }
-
-    /// A look costs far less than a write, and most addresses have no streak.
-    fn forget_streak(&mut self, key: &(AccountId, String)) -> Result<(), StoreError> {
-        if self.tables.streaks.contains(&self.rw, key)? {
-            self.tables.streaks.delete(&mut self.rw, key)?;
-        }
-        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::pace::Health;
 use bytes::Bytes;
-use mail::{EnhancedCode, QueueId, Timestamp};
+use mail::{EnhancedCode, QueueId, Stage, Timestamp};
 use smtp::{Failure, Phase, Recipient, RecipientResult, Reply, Transaction, TransactionResult};
 use std::{cell::Cell, net::IpAddr, rc::Rc};
 use store::records::{Attempt, AttemptResult, QueueRecord, SmtpAnswer, TlsFacts, TlsPolicyKind};
@@ -52,7 +52,7 @@ impl Job {
 pub(crate) struct Attempted {
     /// One for each message of the job, in order; `None`: the host took no more recipients at a time, and the
     /// message is still due.
-    pub(crate) attempts: Vec<Option<Attempt>>,
+    pub(crate) attempts: Vec<Option<Ended>>,
     /// What it says about the destination.
     pub(crate) health: Health,
     /// The connection, when it is of further use.
@@ -61,6 +61,14 @@ pub(crate) struct Attempted {
     pub(crate) recipients_max: Option<usize>,
     /// Whether the host reports what becomes of messages (RFC 3461).
     pub(crate) reports: bool,
+}
+
+/// An attempt as it ended for one message.
+#[derive(Clone)]
+pub(crate) struct Ended {
+    pub(crate) attempt: Attempt,
+    /// What the answer was to, if there was one.
+    pub(crate) stage: Stage,
 }
 
 /// The content of the messages cannot be had.
@@ -254,14 +262,15 @@ fn conclude(
             if result.recipients.iter().any(|one| matches!(one, RecipientResult::TooMany { .. })) {
                 recipients_max = Some(taken);
             }
-            (result.recipients.into_iter().map(attempt_result).collect(), health)
+            (result.recipients.into_iter().map(attempt_result).collect::<Vec<_>>(), health)
         }
         Err(NoContent { error, permanent, enhanced, .. }) => {
             let result = AttemptResult::Failed { error, permanent, enhanced };
-            (vec![Some(result); count], Health::Unknown)
+            (vec![Some((result, Stage::Session)); count], Health::Unknown)
         }
     };
-    let attempts = results.into_iter().map(|result: Option<_>| Some(facts.attempt(result?, ended))).collect();
+    let ended = |(result, stage)| Ended { attempt: facts.attempt(result, ended), stage };
+    let attempts = results.into_iter().map(|result| result.map(ended)).collect();
     Attempted { attempts, health, connection, recipients_max, reports: facts.reports }
 }
 
@@ -280,12 +289,14 @@ fn obstructed(started: Timestamp, ended: Timestamp, obstacle: Obstacle, count: u
     error.truncate(error.floor_char_boundary(TEXT_MAX));
     let failed =
         AttemptResult::Failed { error, permanent: obstacle.is_permanent(), enhanced: obstacle.enhanced() };
+    let mut stage = Stage::Session;
     let (result, health) = match obstacle {
         Obstacle::Refusal { code, text } => {
             let (enhanced, text) = match EnhancedCode::at_start(&text) {
                 Some((enhanced, rest)) => (Some(enhanced), rest.to_owned()),
                 None => (None, text),
             };
+            stage = Stage::Recipient;
             (AttemptResult::Refused(SmtpAnswer { code, enhanced, text }), Health::Unknown)
         }
         Obstacle::Open { host, address, policy, error } => {
@@ -306,8 +317,7 @@ fn obstructed(started: Timestamp, ended: Timestamp, obstacle: Obstacle, count: u
         Obstacle::Lookup(_) => (failed, Health::Unreachable),
         Obstacle::Nowhere(_) | Obstacle::Setting(_) => (failed, Health::Unknown),
     };
-    let attempt = facts.attempt(result, ended);
-    let attempts = vec![Some(attempt); count];
+    let attempts = vec![Some(Ended { attempt: facts.attempt(result, ended), stage }); count];
     Attempted { attempts, health, connection: None, recipients_max: None, reports: false }
 }
 
@@ -372,16 +382,35 @@ fn health(result: &TransactionResult) -> Health {
 }
 
 /// `None`: the host takes no more recipients at a time, and this one is offered again at once.
-fn attempt_result(result: RecipientResult) -> Option<AttemptResult> {
+fn attempt_result(result: RecipientResult) -> Option<(AttemptResult, Stage)> {
     match result {
-        RecipientResult::Accepted(reply) => Some(AttemptResult::Delivered(answer(&reply))),
-        RecipientResult::Refused { reply, .. } => Some(AttemptResult::Refused(answer(&reply))),
+        RecipientResult::Accepted(reply) => {
+            Some((AttemptResult::Delivered(answer(&reply)), Stage::Recipient))
+        }
+        RecipientResult::Refused { reply, at } => Some((AttemptResult::Refused(answer(&reply)), stage(at))),
         RecipientResult::TooMany { .. } => None,
-        RecipientResult::Failed(failure) => Some(AttemptResult::Failed {
-            permanent: failure.enhanced().is_some_and(|code| code.class() == 5),
-            enhanced: failure.enhanced().and_then(enhanced_code),
-            error: failure.to_string(),
-        }),
+        RecipientResult::Failed(failure) => {
+            let failed = AttemptResult::Failed {
+                permanent: failure.enhanced().is_some_and(|code| code.class() == 5),
+                enhanced: failure.enhanced().and_then(enhanced_code),
+                error: failure.to_string(),
+            };
+            Some((failed, stage(failure.at())))
+        }
+    }
+}
+
+fn stage(at: Phase) -> Stage {
+    match at {
+        Phase::Greeting
+        | Phase::Ehlo
+        | Phase::StartTls
+        | Phase::Auth
+        | Phase::Idle
+        | Phase::Rset
+        | Phase::Quit => Stage::Session,
+        Phase::Mail => Stage::Sender,
+        Phase::Rcpt | Phase::Data | Phase::Content | Phase::EndOfData => Stage::Recipient,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What an attempt's result means for a message: pure rules.
 
-use mail::{Timestamp, Verdict};
+use mail::{Stage, Timestamp, Verdict};
 use std::time::Duration;
 use store::{Decision, Suppress, records::AttemptResult};
 
@@ -37,9 +37,10 @@ pub(crate) fn attempts_ahead(schedule: &RetrySchedule, attempts: usize, next: Ti
     times.collect()
 }
 
-/// What happens after an attempt, the `attempts`th of its message.
+/// What happens after an attempt, the `attempts`th of its message. `stage`: what the answer was to, if there was one.
 pub(crate) fn decide(
     result: &AttemptResult,
+    stage: Stage,
     attempts: usize,
     now: Timestamp,
     schedule: &RetrySchedule,
@@ -47,8 +48,8 @@ pub(crate) fn decide(
     let (permanent, verdict, suppress) = match result {
         AttemptResult::Delivered(_) => return Decision::Delivered,
         AttemptResult::Refused(answer) => {
-            let verdict = Verdict::of(answer.code, answer.enhanced, &answer.text);
-            (answer.code >= 500, Some(verdict), Suppress::after(answer.code, verdict))
+            let verdict = Verdict::at(stage, answer.code, answer.enhanced, &answer.text);
+            (answer.code >= 500, Some(verdict), suppress(stage, answer.code, verdict))
         }
         AttemptResult::Failed { permanent, .. } => (*permanent, None, Suppress::No),
     };
@@ -58,9 +59,19 @@ pub(crate) fn decide(
     }
 }
 
+/// What a host says before MAIL is about this server, and comes to every message: however often that is, it tells nothing
+/// of a recipient. A refusal of MAIL, in which no verdict sees a mailbox, counts like any other three times in a row.
+fn suppress(stage: Stage, code: u16, verdict: Verdict) -> Suppress {
+    match stage {
+        Stage::Session if !verdict.suppresses_at_once() => Suppress::No,
+        Stage::Session | Stage::Sender | Stage::Recipient => Suppress::after(code, verdict),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mail::Scope;
     use store::records::SmtpAnswer;
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
@@ -106,15 +117,15 @@ mod tests {
     fn a_transient_refusal_is_tried_again_until_the_schedule_ends() {
         let result = refused(451, "4.3.0", "later");
         assert_eq!(
-            decide(&result, 1, NOW, &schedule()),
+            decide(&result, Stage::Recipient, 1, NOW, &schedule()),
             Decision::Retry(NOW.after(Duration::from_secs(450)))
         );
         assert_eq!(
-            decide(&result, 2, NOW, &schedule()),
+            decide(&result, Stage::Recipient, 2, NOW, &schedule()),
             Decision::Retry(NOW.after(Duration::from_secs(900)))
         );
         let Decision::Failed { verdict: Some(_), suppress: Suppress::IfThirdInRow } =
-            decide(&result, 3, NOW, &schedule())
+            decide(&result, Stage::Recipient, 3, NOW, &schedule())
         else {
             panic!("the third attempt is the last")
         };
@@ -128,7 +139,8 @@ mod tests {
             (refused(550, "", "blocked, see spam list"), Suppress::IfThirdInRow),
             (refused(554, "5.7.1", "policy"), Suppress::IfThirdInRow),
         ] {
-            let Decision::Failed { suppress, .. } = decide(&result, 1, NOW, &schedule()) else {
+            let Decision::Failed { suppress, .. } = decide(&result, Stage::Recipient, 1, NOW, &schedule())
+            else {
                 panic!("{result:?} is final")
             };
             assert_eq!(suppress, expected, "{result:?}");
@@ -136,13 +148,46 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_before_any_recipient_was_named_tells_nothing_of_a_mailbox() {
+        use Scope::*;
+        use Suppress::*;
+        for (stage, code, enhanced, text, scope, suppress) in [
+            (Stage::Session, 550, "", "go away", Policy, No),
+            (Stage::Session, 550, "5.1.1", "no such user", Policy, No),
+            (Stage::Session, 550, "", "blocked, see spam list", SenderReputation, No),
+            (Stage::Session, 554, "5.3.2", "no", Network, No),
+            (Stage::Session, 556, "", "no mail here", Policy, No),
+            (Stage::Session, 521, "", "remote.example does not accept mail", Domain, Now),
+            (Stage::Session, 521, "5.7.1", "client blocked using a list", Policy, No),
+            (Stage::Session, 521, "", "your address is on our blacklist", Policy, No),
+            (Stage::Sender, 550, "", "go away", SenderReputation, IfThirdInRow),
+            (Stage::Sender, 550, "5.1.1", "user unknown", SenderReputation, IfThirdInRow),
+            (Stage::Sender, 550, "5.1.8", "bad sender", SenderReputation, IfThirdInRow),
+            (Stage::Sender, 553, "", "not allowed", SenderReputation, IfThirdInRow),
+            (Stage::Sender, 521, "", "no mail here", SenderReputation, IfThirdInRow),
+            (Stage::Sender, 552, "", "no", Content, IfThirdInRow),
+            (Stage::Sender, 550, "5.7.1", "policy", Policy, IfThirdInRow),
+            (Stage::Recipient, 550, "", "go away", Mailbox, Now),
+            (Stage::Recipient, 521, "5.7.1", "client blocked using a list", Domain, Now),
+        ] {
+            let decision = decide(&refused(code, enhanced, text), stage, 1, NOW, &schedule());
+            let Decision::Failed { verdict: Some(verdict), suppress: decided } = decision else {
+                panic!("{decision:?}")
+            };
+            assert_eq!((verdict.scope, decided), (scope, suppress), "{stage:?} {code} {enhanced} {text}");
+        }
+        let last = decide(&refused(421, "4.3.2", "later"), Stage::Session, 3, NOW, &schedule());
+        assert!(matches!(last, Decision::Failed { suppress: No, .. }), "{last:?}");
+    }
+
+    #[test]
     fn failures_without_an_answer_never_suppress() {
         let failed =
             |permanent| AttemptResult::Failed { error: "no route".into(), enhanced: None, permanent };
         assert_eq!(
-            decide(&failed(true), 1, NOW, &schedule()),
+            decide(&failed(true), Stage::Session, 1, NOW, &schedule()),
             Decision::Failed { verdict: None, suppress: Suppress::No }
         );
-        assert!(matches!(decide(&failed(false), 1, NOW, &schedule()), Decision::Retry(_)));
+        assert!(matches!(decide(&failed(false), Stage::Session, 1, NOW, &schedule()), Decision::Retry(_)));
     }
 }

@@ -2,13 +2,13 @@
 
 use super::{
     DeliveryActor, Deps, Released, Transacted,
-    attempt::{self, Attempted, Job},
+    attempt::{self, Attempted, Ended, Job},
     connection::Connection,
     plan,
 };
 use crate::{Metrics, pace::Health, store_writer::persist};
 use actix::Addr;
-use mail::{DsnNotify, QueueId, Timestamp};
+use mail::{DsnNotify, QueueId, Stage, Timestamp};
 use std::sync::Arc;
 use store::{
     Decision, Settlement,
@@ -55,8 +55,8 @@ pub(super) async fn run(
     let now = deps.clock.now();
     let mut settlements = Vec::with_capacity(ids.len());
     for ((&id, attempt), (made, wants_success)) in ids.iter().zip(attempts).zip(before) {
-        let Some(attempt) = attempt else { continue };
-        let mut settlement = settlement(&deps, id, attempt, made + 1, now);
+        let Some(ended) = attempt else { continue };
+        let mut settlement = settlement(&deps, id, ended, made + 1, now);
         // A host that reports tells of the success itself.
         let success = wants_success && !reports;
         if let Some(action) = deps.reporter.due(&settlement, made + 1, success) {
@@ -67,8 +67,9 @@ pub(super) async fn run(
     settle(deps, settlements, claim).await;
 }
 
-fn settlement(deps: &Deps, id: QueueId, attempt: Attempt, made: usize, now: Timestamp) -> Settlement {
-    let decision = plan::decide(&attempt.result, made, now, &deps.options.schedule);
+fn settlement(deps: &Deps, id: QueueId, ended: Ended, made: usize, now: Timestamp) -> Settlement {
+    let Ended { attempt, stage } = ended;
+    let decision = plan::decide(&attempt.result, stage, made, now, &deps.options.schedule);
     let result = match &attempt.result {
         AttemptResult::Delivered(_) => "delivered",
         AttemptResult::Refused(answer) if answer.code < 500 => "deferred",
@@ -94,8 +95,8 @@ fn settlement(deps: &Deps, id: QueueId, attempt: Attempt, made: usize, now: Time
 }
 
 /// An attempt of which nothing is known but that it broke down.
-fn broken_attempt(deps: &Deps) -> Attempt {
-    Attempt {
+fn broken_attempt(deps: &Deps) -> Ended {
+    let attempt = Attempt {
         started: deps.clock.now(),
         duration_ms: 0,
         host: String::new(),
@@ -104,7 +105,8 @@ fn broken_attempt(deps: &Deps) -> Attempt {
         tls: None,
         policy: None,
         result: AttemptResult::Failed { error: "internal error".into(), permanent: false, enhanced: None },
-    }
+    };
+    Ended { attempt, stage: Stage::Session }
 }
 
 /// Settles, however long it takes: the outcome is known only here.

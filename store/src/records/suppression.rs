@@ -61,10 +61,10 @@ impl SuppressionSource {
     }
 }
 
-/// The latest retired messages to one base address of which one failed, for the rule of three.
+/// The latest retired messages to one base address since one failed, for the rule of three.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Streak {
-    /// Oldest first, at most three.
+    /// In the order in which they retired, at most three. Whatever retired after one that failed is among them.
     pub latest: Vec<Final>,
 }
 
@@ -75,6 +75,6 @@ pub struct Final {
     pub id: QueueId,
     /// When its history ends.
     pub until: Timestamp,
-    /// It failed, in a session or by a report.
+    /// It failed, in a session or by a report, and that counts.
     pub failed: bool,
 }

@@ -177,6 +177,82 @@ fn reports_of_three_messages_in_a_row_suppress() {
     assert!(f.suppressed().unwrap().reason.contains("third failure in a row"));
 }
 
+/// Reports in that order, each with the number of its message and whether it suppresses.
+fn full_mailbox_reports(f: &mut Fixture, reports: &[(u8, bool)]) {
+    for &(seed, suppressing) in reports {
+        let full = dsn(&[status(FRIEND, StatusAction::Failed, 552, "5.2.2 over quota")]);
+        assert_eq!(f.comes_to(seed, Some(full)).suppressing, suppressing, "{seed} of {reports:?}");
+    }
+}
+
+#[test]
+fn late_reports_count_with_what_was_delivered_meanwhile() {
+    for (delivered, reports) in [
+        (3, &[(1, false), (2, false), (3, true)][..]),
+        (3, &[(3, false), (2, false), (1, true)]),
+        (3, &[(2, false), (1, false), (3, true)]),
+        (4, &[(1, false), (2, false), (3, false), (4, true)]),
+        (4, &[(4, false), (2, false), (1, false), (3, true)]),
+        (5, &[(1, false), (2, false), (4, false), (5, false), (3, true)]),
+        (6, &[(6, false), (4, false), (1, false), (2, false), (3, false), (5, true)]),
+        (2, &[(1, false), (1, false), (1, false), (2, false), (2, false)]),
+    ] {
+        let mut f = Fixture::new();
+        for seed in 1..=delivered {
+            f.delivered(seed);
+        }
+        full_mailbox_reports(&mut f, reports);
+    }
+}
+
+#[test]
+fn a_message_that_was_delivered_late_breaks_the_row() {
+    let mut f = Fixture::new();
+    let slow = f.send(1);
+    f.delivered(2);
+    f.delivered(3);
+    f.apply(Change::Settle(vec![Settlement {
+        id: slow,
+        now: NOW.after(Duration::from_secs(1)),
+        attempt: Some(delivered()),
+        decision: Decision::Delivered,
+        report: None,
+    }]));
+    full_mailbox_reports(&mut f, &[(2, false), (3, false)]);
+    assert!(!f.fail(FRIEND, Suppress::IfThirdInRow), "the latest other one was delivered");
+}
+
+#[test]
+fn where_too_much_went_out_meanwhile_reports_begin_a_row_that_counts_from_then_on() {
+    let mut f = Fixture::new();
+    for seed in 1..=3 {
+        f.delivered(seed);
+    }
+    f.accept(&["other@remote.example"; 1_000]);
+    full_mailbox_reports(&mut f, &[(1, false), (2, false), (3, false)]);
+    f.delivered(4);
+    f.accept(&["other@remote.example"; 1_000]);
+    full_mailbox_reports(&mut f, &[(4, false), (1, false), (3, false)]);
+    for (seed, suppressing) in [(5, false), (6, true)] {
+        f.delivered(seed);
+        full_mailbox_reports(&mut f, &[(seed, suppressing)]);
+    }
+}
+
+#[test]
+fn old_reports_that_come_again_do_not_end_a_fresh_start() {
+    let mut f = Fixture::new();
+    for seed in 1..=3 {
+        f.delivered(seed);
+    }
+    full_mailbox_reports(&mut f, &[(1, false), (2, false), (3, true)]);
+    let address = BaseAddress::of(&address(FRIEND));
+    f.apply(Change::Unsuppress { account: ACCOUNT, address });
+    full_mailbox_reports(&mut f, &[(1, false)]);
+    f.delivered(4);
+    full_mailbox_reports(&mut f, &[(4, false)]);
+}
+
 #[test]
 fn a_report_that_overtakes_the_end_of_the_session_stays_the_news() {
     let mut f = Fixture::new();
