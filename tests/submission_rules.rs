@@ -257,6 +257,28 @@ async fn extensions_do_what_they_say() {
 }
 
 #[tokio::test]
+async fn malformed_recipients_do_not_keep_the_message_from_the_others() {
+    let identity = Identity::self_signed(&[NAME]);
+    let peer = SmtpPeer::accepting().await;
+    let server = builder(&identity).account(rider()).deliver_to(&peer).start().await;
+    let mut client = session(&server, &identity, USER).await;
+    client.expect("MAIL FROM:<rider@localhost>", "250").await;
+    for good in ["a", "b", "c"] {
+        client.expect(&format!("RCPT TO:<{good}@remote.example>"), "250").await;
+    }
+    for number in 0..25 {
+        client.expect(&format!("RCPT TO:<user..{number}@docomo.example>"), "501 5.1.3").await;
+    }
+    client.expect("RCPT TO:<\"user..1\"@docomo.example>", "250").await;
+    client.expect("DATA", "354").await;
+    client.expect("From: rider@localhost\r\n\r\nhi\r\n.", "250 2.6.0").await;
+    for to in ["a@remote.example", "c@remote.example", "\"user..1\"@docomo.example"] {
+        peer.delivery_to(to).await;
+    }
+    client.expect("QUIT", "221").await;
+}
+
+#[tokio::test]
 async fn what_comes_again_is_queued_once_where_the_account_asks_for_it() {
     let identity = Identity::self_signed(&[NAME]);
     let peer = SmtpPeer::accepting().await;
