@@ -11,12 +11,15 @@ use crate::{
     read::{ids, is_no, text},
 };
 use bytes::Bytes;
-use extra::{extra_key, insert_extra};
+use extra::{Extra, extra_key};
 use memchr::memchr;
 use std::collections::BTreeMap;
 
 /// The most octets of keys and values of Extra together: every recipient's message and every webhook has them.
 pub const MAX_EXTRA: usize = 32 * 1024;
+
+/// The most keys of Extra.
+pub const MAX_EXTRA_KEYS: usize = 1_000;
 
 /// The most octets of a header section that is read; larger ones are no mail.
 const MAX_HEADER: usize = 1024 * 1024;
@@ -41,7 +44,8 @@ pub struct Submitted {
     pub has_date: bool,
     /// The subject, decoded; empty when there is none.
     pub subject: String,
-    /// What the application attached in fields of their own, which are left out: at most [`MAX_EXTRA`] octets.
+    /// What the application attached in fields of their own, which are left out: at most [`MAX_EXTRA`] octets with at
+    /// most [`MAX_EXTRA_KEYS`] keys.
     pub extra: BTreeMap<String, String>,
     /// `TLS-Required: No` (RFC 8689, 5): it matters more that the message arrives than how.
     pub tls_not_required: bool,
@@ -75,6 +79,9 @@ pub enum SubmittedError {
     /// More Extra than a message may have.
     #[error("the header fields for Extra have more than {MAX_EXTRA} octets; shorten them")]
     LongExtra,
+    /// More keys of Extra than a message may have.
+    #[error("the message has more than {MAX_EXTRA_KEYS} header fields for Extra; send fewer")]
+    ManyExtra,
 }
 
 /// Reads a message with CRLF lines.
@@ -103,7 +110,7 @@ pub fn read(raw: &Bytes) -> Result<Submitted, SubmittedError> {
         message_id: header.message_id,
         has_date: header.has_date,
         subject: header.subject.unwrap_or_default(),
-        extra: header.extra,
+        extra: header.extra.into_values(),
         tls_not_required: header.tls_not_required,
         received: header.received,
     })
@@ -163,7 +170,7 @@ struct Header {
     message_id: Option<MessageId>,
     has_date: bool,
     subject: Option<String>,
-    extra: BTreeMap<String, String>,
+    extra: Extra,
     tls_not_required: bool,
     received: usize,
 }
@@ -174,7 +181,7 @@ impl Header {
             return Ok(());
         }
         if let Some(key) = extra_key(field.name) {
-            return insert_extra(&mut self.extra, key, text(field.value));
+            return self.extra.insert(key, text(field.value));
         }
         if field.is("From") {
             only(&mut self.from, "From", field.value)?;
