@@ -95,6 +95,19 @@ async fn each_rule_has_its_code() {
             content(from, &["a@b.example"], &with("X-Mox-Extra-a: 1\r\nX-Postrider-Extra-A: 2"), "554 5.6.0"),
         ),
         (
+            "a line among the fields that is none",
+            content(from, &["a@b.example"], &with("garbage line\r\nBcc: leak@x"), "554 5.6.0"),
+        ),
+        (
+            "many keys of Extra",
+            content(
+                from,
+                &["a@b.example"],
+                &with(&(0..1_001).map(|n| format!("X-Mox-Extra-{n}: x")).collect::<Vec<_>>().join("\r\n")),
+                "554 5.6.0",
+            ),
+        ),
+        (
             "a FromID for two",
             content("MAIL FROM:<rider+mine@localhost>", &["a@b.example", "c@b.example"], whole, "554 5.5.3"),
         ),
@@ -152,8 +165,8 @@ async fn a_submitted_message_is_completed_signed_and_told_with_its_extra() {
     client.envelope(USER, &["friend@remote.example"]).await;
     client
         .expect(
-            "From: Rider <rider@localhost>\r\nBcc: hidden@remote.example\r\nSubject: hi\r\n\
-             X-Mox-Extra-order-id: 17\r\nX-Postrider-Extra-Shop: one\r\n\r\n..dots\r\nhi\r\n.",
+            "From rider Mon Nov 23 09:59:00 2026\r\nFrom: Rider <rider@localhost>\r\n\
+             Bcc: hidden@remote.example\r\nSubject: hi\r\nX-Mox-Extra-order-id: 17\r\nX-Postrider-Extra-Shop: one\r\n\r\n..dots\r\nhi\r\n.",
             "250 2.6.0",
         )
         .await;

@@ -67,6 +67,13 @@ pub enum SubmittedError {
     /// A field that must name one mailbox.
     #[error("{0} must be one address, such as Name <user@example.org>")]
     NotOne(&'static str),
+    /// A line among the fields that is none, with its start. What follows it would be body, fields that nobody is to
+    /// see among it.
+    #[error(
+        "the header of the message has a line that is no field, \"{0}\": write it as a name, a colon and a value, begin it \
+         with a space if it goes on with the line before, or put an empty line before the text of the message"
+    )]
+    Broken(String),
     /// More header than any message needs.
     #[error("the header section of the message has more than {MAX_HEADER} octets; shorten it")]
     LongHeader,
@@ -86,16 +93,28 @@ pub enum SubmittedError {
 
 /// Reads a message with CRLF lines.
 ///
-/// Its header section ends at the first empty line, or before the first line that is neither a field nor the rest of
-/// one: an empty line is put between. White space before a colon (RFC 5322, 4.5) is taken out.
+/// Its header section ends at the first empty line, or before the first line from which on there are no fields: an empty
+/// line is put between. Lines in front of it that a mailbox file has there (`From rider Mon Nov 23 ...`), and white
+/// space before a colon (RFC 5322, 4.5), are taken out.
 ///
 /// # Errors
-/// When it has not one author, too long a header, or its Extra is not what it should be.
+/// When it has not one author, too long or broken a header, or its Extra is not what it should be.
 pub fn read(raw: &Bytes) -> Result<Submitted, SubmittedError> {
     let mut header = Header::default();
     let mut end = 0;
-    for (lines, field) in whole_fields(split(raw).0) {
-        let Some(field) = field else { break };
+    let mut lines_and_fields = whole_fields(split(raw).0);
+    while let Some((lines, field)) = lines_and_fields.next() {
+        let Some(field) = field else {
+            if header.fields == 0 && is_of_mailbox_file(lines) {
+                end += lines.len();
+                continue;
+            }
+            if lines_and_fields.any(|(_, field)| field.is_some()) {
+                return Err(SubmittedError::Broken(start_of(lines)));
+            }
+            break;
+        };
+        header.fields += 1;
         end += lines.len();
         if end > MAX_HEADER {
             return Err(SubmittedError::LongHeader);
@@ -114,6 +133,18 @@ pub fn read(raw: &Bytes) -> Result<Submitted, SubmittedError> {
         tls_not_required: header.tls_not_required,
         received: header.received,
     })
+}
+
+/// A line that programs put before a message in a file of them, and send with it.
+fn is_of_mailbox_file(line: &[u8]) -> bool {
+    line.strip_prefix(b">").unwrap_or(line).starts_with(b"From ")
+}
+
+/// Enough of a line to find it by.
+fn start_of(line: &[u8]) -> String {
+    const MAX: usize = 60;
+    let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii_end();
+    line.iter().take(MAX).copied().flat_map(std::ascii::escape_default).map(char::from).collect()
 }
 
 /// From the empty line on. Where that is missing, the end of the line before stands for it.
@@ -164,6 +195,8 @@ impl Submitted {
 
 #[derive(Default)]
 struct Header {
+    /// How many came, kept or not.
+    fields: usize,
     kept: Vec<u8>,
     from: Option<Address>,
     sender: Option<Address>,

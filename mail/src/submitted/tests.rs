@@ -69,9 +69,19 @@ fn a_header_ends_where_its_fields_do() {
     for (raw, header, rest) in [
         ("From: a@b.example\r\n\r\nbody\r\n", "From: a@b.example\r\n", "\r\nbody\r\n"),
         (
-            "From: a@b.example\r\nHello there\r\nTo: x\r\n\r\n",
+            "From: a@b.example\r\nHello there\r\nyou, and: I\r\n",
             "From: a@b.example\r\n",
-            "\r\nHello there\r\nTo: x\r\n\r\n",
+            "\r\nHello there\r\nyou, and: I\r\n",
+        ),
+        (
+            "From: a@b.example\r\nBcc: x\r\nHello there\r\n http://x\r\n\r\nBcc: x\r\n",
+            "From: a@b.example\r\n",
+            "\r\nHello there\r\n http://x\r\n\r\nBcc: x\r\n",
+        ),
+        (
+            "From a@b Mon Nov 23 09:59:00 2026\r\n>From x@y Mon\r\n\tfolded\r\nFrom: a@b.example\r\n\r\nhi",
+            "From: a@b.example\r\n",
+            "\r\nhi",
         ),
         ("From: a@b.example\r\n", "From: a@b.example\r\n", "\r\n"),
         ("From: a@b.example", "From: a@b.example\r\n", "\r\n"),
@@ -85,13 +95,21 @@ fn a_header_ends_where_its_fields_do() {
 
 #[test]
 fn what_is_wrong_is_refused() {
-    use SubmittedError::{LongExtra, LongHeader, NoFrom, NoKey, NotOne, Repeated, RepeatedKey};
+    use SubmittedError::{Broken, LongExtra, LongHeader, NoFrom, NoKey, NotOne, Repeated, RepeatedKey};
+    let broken = format!("gr\\xc3\\xbcn \\t{}", "x".repeat(53));
     let long = format!("{FROM}X-Mox-Extra-A: {}\r\n\r\n", "x".repeat(MAX_EXTRA));
     for (raw, error) in [
         ("", NoFrom),
         ("\r\nFrom: a@b.example\r\n", NoFrom),
-        ("Hello\r\nFrom: a@b.example\r\n\r\n", NoFrom),
+        ("Hello\r\n\r\nFrom: a@b.example\r\n\r\n", NoFrom),
+        ("From a@b Mon Nov 23\r\n\r\nFrom: a@b.example\r\n", NoFrom),
         (" From: a@b.example\r\n\r\n", NoFrom),
+        ("Hello\r\nFrom: a@b.example\r\n\r\n", Broken("Hello".into())),
+        (" Hello\r\nFrom: a@b.example\r\n\r\n", Broken(" Hello".into())),
+        (&*format!("{FROM}garbage line\r\nBcc: leak@x\r\n\r\nhi"), Broken("garbage line".into())),
+        (&*format!("{FROM}garbage\r\n : line\r\nmore\r\n\tx\r\nBCC : leak@x"), Broken("more".into())),
+        (&*format!("{FROM}From a@b Mon\r\nX: y\r\n\r\nhi"), Broken("From a@b Mon".into())),
+        (&*format!("{FROM}grün \t{}\r\nX: y\r\n", "x".repeat(99)), Broken(broken)),
         ("From: a@b.example\r\nfrom: a@b.example\r\n\r\n", Repeated("From")),
         ("From: a@b.example, c@d.example\r\n\r\n", NotOne("From")),
         ("From:\r\n\r\n", NotOne("From")),
@@ -157,6 +175,20 @@ proptest! {
         let header = &message.header[..];
         prop_assert!(header.starts_with(kept.as_bytes()) && header.ends_with(b"\r\n"));
         prop_assert_eq!(header[kept.len()..].split(|b| *b == b'\n').count(), 3);
+    }
+
+    #[test]
+    fn hidden_recipients_are_in_nothing_that_goes_out(
+        before in prop::collection::vec("(Bcc: leak@x|BCC\t: leak@x|bcc\r\n : x|To: x@y|garbage|From x|\t: x|[ -~]{0,9})\r\n", 0..6),
+        after in prop::collection::vec("(Bcc: leak@x|resent-bcc: leak@x|To: x@y|garbage| Bcc|\u{fc}: x|[ -~]{1,9})\r\n", 0..6),
+    ) {
+        let raw = format!("{}{FROM}{}\r\nBcc: body", before.concat(), after.concat());
+        if let Ok(message) = submitted(raw.clone()) {
+            let body = raw.len() - raw.find("\r\n\r\n").unwrap() - 4;
+            let sent = whole(&message);
+            let shown = String::from_utf8_lossy(&sent[..sent.len() - body]).to_ascii_lowercase();
+            prop_assert!(!shown.contains("leak@x"), "{shown}");
+        }
     }
 
     #[test]
