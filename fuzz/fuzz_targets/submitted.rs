@@ -25,6 +25,14 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!((again.message_id, again.has_date), (Some(id), true));
     assert_eq!((again.subject, again.extra.len()), (message.subject, 0));
 
+    // In ASCII it says the same too.
+    let mut encoded = read(&raw).expect("it was read before");
+    encoded.encode_header();
+    assert!(encoded.header.is_ascii() || encoded.header == read(&raw).expect("it was read before").header);
+    let read_again = read(&[&encoded.header[..], &encoded.rest].concat().into()).expect("what goes out can be read");
+    assert_eq!((&read_again.header, &read_again.rest), (&encoded.header, &encoded.rest));
+    assert_eq!((read_again.from, read_again.subject), (encoded.from, encoded.subject));
+
     // However broken the header was, what stood in a Bcc field before its first empty line is in nothing that goes out.
     let behind_header = &message.rest[..message.rest.len().saturating_sub(body(&raw).len())];
     assert!(!has_bcc(&message.header) && !has_bcc(behind_header));

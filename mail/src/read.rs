@@ -5,7 +5,7 @@
 
 mod charset;
 pub(crate) mod entity;
-mod parameters;
+pub(crate) mod parameters;
 mod transfer;
 mod words;
 
@@ -28,7 +28,7 @@ const MAX_DEPTH: usize = 20;
 /// Further parts are left out.
 const MAX_PARTS: usize = 1_000;
 /// What is looked at of a field.
-const MAX_FIELD: usize = 256 * 1024;
+pub(crate) const MAX_FIELD: usize = 256 * 1024;
 
 /// A message that was read.
 #[derive(Clone, Debug, PartialEq)]
@@ -239,7 +239,7 @@ fn line(header: &[u8], name: &str) -> Option<Vec<u8>> {
     first(header, name).map(start_unfolded)
 }
 
-fn start_unfolded(value: &[u8]) -> Vec<u8> {
+pub(crate) fn start_unfolded(value: &[u8]) -> Vec<u8> {
     unfolded(&value[..value.len().min(MAX_FIELD)])
 }
 
@@ -249,12 +249,35 @@ pub(crate) fn text(value: &[u8]) -> String {
 }
 
 fn addresses(header: &[u8], name: &str) -> Vec<NameAddressText> {
-    let Some(line) = line(header, name) else { return Vec::new() };
-    let line = for_addresses(&line);
+    let groups = first(header, name).map(groups).unwrap_or_default();
+    groups.into_iter().flat_map(|group| group.mailboxes).collect()
+}
+
+/// Mailboxes under a name (RFC 5322, 3.4), or without one.
+pub(crate) struct Group {
+    pub(crate) name: Option<String>,
+    pub(crate) mailboxes: Vec<NameAddressText>,
+}
+
+/// The mailboxes in the value of a field.
+pub(crate) fn groups(value: &[u8]) -> Vec<Group> {
+    let line = for_addresses(&start_unfolded(value));
     let HeaderValue::Address(addresses) = MessageStream::new(&line).parse_address() else {
         return Vec::new();
     };
-    addresses.iter().map(name_address).filter(|addr| *addr != NameAddressText::default()).collect()
+    let mailboxes = |list: &[Addr<'_>]| {
+        list.iter().map(name_address).filter(|addr| *addr != NameAddressText::default()).collect()
+    };
+    match &addresses {
+        mail_parser::Address::List(list) => vec![Group { name: None, mailboxes: mailboxes(list) }],
+        mail_parser::Address::Group(groups) => groups
+            .iter()
+            .map(|group| Group {
+                name: group.name.as_deref().map(str::to_owned),
+                mailboxes: mailboxes(&group.addresses),
+            })
+            .collect(),
+    }
 }
 
 fn name_address(addr: &Addr<'_>) -> NameAddressText {

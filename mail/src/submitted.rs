@@ -1,5 +1,6 @@
 //! A message as a client submits it (RFC 6409): what its header says, and what that becomes.
 
+mod ascii;
 mod extra;
 #[cfg(test)]
 mod tests;
@@ -179,6 +180,18 @@ impl Submitted {
 
     fn add(&mut self, field: &str) {
         self.header.extend_from_slice(field.as_bytes());
+    }
+
+    /// For a client that did not say that it sends UTF-8 in headers (RFC 6531, 3.4), though many do all the same: writes
+    /// what the header says in ASCII, so that every host takes it. Octets that are no UTF-8 are read as windows-1252, as
+    /// in a message that arrives. A header with an address that needs SMTPUTF8 stays as it is, and so does one that cannot
+    /// be encoded without a loss, such as a Message-ID with such octets.
+    pub fn encode_header(&mut self) {
+        if !self.header.is_ascii()
+            && let Some(header) = ascii::in_ascii(&self.header)
+        {
+            self.header = header;
+        }
     }
 
     /// Whether octets above 127 are in it, so that only a server with 8BITMIME takes it as it is.

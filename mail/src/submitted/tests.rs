@@ -138,6 +138,44 @@ fn a_message_says_what_it_needs_of_a_server() {
     }
 }
 
+/// The largest header that is read, of what took time for each of its fields before, or could. With time that grows with
+/// the square of it, this test does not end.
+#[test]
+fn a_hostile_header_is_read_in_one_go() {
+    let words = "=?utf-8?q?=C3?= ".repeat(10_000);
+    for (what, part) in [
+        ("Received", "Received: x\r\n"),
+        ("fields without a name for us", "A:\r\n"),
+        ("one folded line", "\tx\r\n"),
+        ("lines that are none", "x\r\n"),
+        ("lines of a mailbox file", "From x\r\n"),
+        ("texts", "X-A: é\r\n"),
+        ("comments", "\t((((\r\n"),
+        ("quotes", "\t\"\\\"\"\r\n"),
+        ("addresses", "To: é <a@b.example>\r\n"),
+        ("parameters", "Content-Type: a/b; c*0*=\"é\"; c*1=d\r\n"),
+        ("words", &format!("Comments: é{words}\r\n")),
+        ("starts of words", &format!("Comments: é{}\r\n", "=?a?q?x".repeat(10_000))),
+        ("hidden recipients", "Bcc: x@y.example\r\n"),
+        ("identities", "Message-ID: <é\r\n"),
+    ] {
+        let many = part.repeat((MAX_HEADER - 100) / part.len());
+        let header = match part.as_bytes() {
+            [b'\t', ..] => {
+                let folded = format!("To: é\r\n{}", part.repeat(250_000 / part.len()));
+                format!("{FROM}{}", folded.repeat(4))
+            }
+            _ if what == "lines of a mailbox file" => format!("{many}{FROM}"),
+            _ => format!("{FROM}{many}"),
+        };
+        let mut message =
+            submitted(format!("{header}\r\nhi")).unwrap_or_else(|error| panic!("{what}: {error}"));
+        message.encode_header();
+    }
+    let keys: String = (0..50_000).map(|number| format!("X-Mox-Extra-{number}:\r\n")).collect();
+    assert_eq!(submitted(keys).err(), Some(SubmittedError::ManyExtra));
+}
+
 /// Fields with whether they are kept, and a body.
 fn messages() -> impl Strategy<Value = (Vec<(String, bool)>, String)> {
     let value = "[ -~é]{0,30}(\r\n[ \t][ -~]{1,20})?";
@@ -188,6 +226,29 @@ proptest! {
             let sent = whole(&message);
             let shown = String::from_utf8_lossy(&sent[..sent.len() - body]).to_ascii_lowercase();
             prop_assert!(!shown.contains("leak@x"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_is_encoded_says_the_same(
+        from in "[ -~é]{0,9} ?<rider@example.org>",
+        subject in "([ -~éü☺]|=\\?utf-8\\?q\\?=0D=0Aé=C3\\?= |\r\n[ \t]){0,30}",
+        others in prop::collection::vec("(To|Cc|Date|X-Note|Content-Type): [ -~é\"<>@,;:()]{0,30}\r\n", 0..4),
+        latin1 in any::<bool>(),
+    ) {
+        let raw = format!("From: {from}\r\nSubject: {subject}\r\n{}\r\nhi", others.concat());
+        let raw = match latin1 {
+            true => raw.chars().map(|c| u8::try_from(c).unwrap_or(0xe9)).collect(),
+            false => raw.into_bytes(),
+        };
+        if let Ok(mut message) = submitted(raw) {
+            let before = message.clone();
+            message.encode_header();
+            prop_assert!(message.header.is_ascii() || message.header == before.header);
+            let after = submitted(whole(&message)).unwrap();
+            prop_assert_eq!((&after.header, &after.rest), (&message.header, &message.rest));
+            prop_assert_eq!((after.from, after.subject), (before.from, before.subject));
+            prop_assert_eq!((after.has_date, after.message_id), (before.has_date, before.message_id));
         }
     }
 
