@@ -12,19 +12,19 @@ use store::records::{AccountRecord, DomainRecord, OutgoingWebhook, QueueRecord};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-const NAME: &str = "mail.example";
+pub(crate) const NAME: &str = "mail.example";
 const FRIEND: &str = "RCPT TO:<friend@remote.example>";
 
-type Client = SmtpClient<TlsStream<TcpStream>>;
+pub(crate) type Client = SmtpClient<TlsStream<TcpStream>>;
 
 /// A rider with FromIDs, two addresses and a catch-all.
-fn rider() -> AccountRecord {
+pub(crate) fn rider() -> AccountRecord {
     let addresses = ["rider@localhost", "x@off.example", "@all.example"].map(address).to_vec();
     let from_id_login_addresses = vec![USER.parse().expect("an address")];
     AccountRecord { addresses, from_id_login_addresses, ..account("rider") }
 }
 
-fn builder(identity: &Identity) -> EmbeddedBuilder {
+pub(crate) fn builder(identity: &Identity) -> EmbeddedBuilder {
     Embedded::builder()
         .certificate(identity.certificate())
         .domain(domain("all.example"))
@@ -32,7 +32,7 @@ fn builder(identity: &Identity) -> EmbeddedBuilder {
 }
 
 /// A session over TLS that is logged in.
-async fn session(server: &Embedded, identity: &Identity, user: &str) -> Client {
+pub(crate) async fn session(server: &Embedded, identity: &Identity, user: &str) -> Client {
     let client = SmtpClient::open([127, 0, 0, 1].into(), server.submissions()).await;
     let mut client = client.secure(NAME, identity.trusting(&[&TLS13])).await.expect("TLS");
     assert!(client.reply().await.starts_with("220 "));
@@ -46,7 +46,7 @@ fn queued(server: &Embedded) -> u64 {
     server.app().handles.store.read(|view| view.last_queue_id()).expect("the store is read").0
 }
 
-fn message(server: &Embedded, id: u64) -> QueueRecord {
+pub(crate) fn message(server: &Embedded, id: u64) -> QueueRecord {
     let store = &server.app().handles.store;
     let found = store.read(|view| {
         let queued = view.message(QueueId(id))?;
@@ -289,6 +289,44 @@ async fn malformed_recipients_do_not_keep_the_message_from_the_others() {
         peer.delivery_to(to).await;
     }
     client.expect("QUIT", "221").await;
+}
+
+#[tokio::test]
+async fn a_header_in_utf8_goes_to_every_host_unless_the_client_says_smtputf8() {
+    let identity = Identity::self_signed(&[NAME]);
+    let peer = SmtpPeer::builder().extensions(&["PIPELINING"]).start().await;
+    let server = builder(&identity).account(rider()).deliver_to(&peer).start().await;
+    let mut client = session(&server, &identity, USER).await;
+    let utf8 = "From: Jörg <rider@localhost>\r\nTo: Bücher <b@bücher.example>\r\nSubject: grün\r\nX-Note: ü\r\n\r\nhi\r\n.";
+    let latin1: Vec<u8> = utf8.chars().map(|c| u8::try_from(c).expect("it is in Latin-1")).collect();
+    for (to, content) in [("utf8@remote.example", utf8.as_bytes()), ("latin1@remote.example", &latin1)] {
+        client.envelope(USER, &[to]).await;
+        client.write(&[content, b"\r\n"].concat()).await;
+        assert!(client.reply().await.starts_with("250 2.6.0"));
+        let delivery = peer.delivery_to(to).await;
+        assert!(delivery.content.is_ascii(), "{to}");
+        let read = mail::read::read(&delivery.content).message;
+        assert_eq!(
+            (&*read.subject, &*read.from[0].name, &*read.to[0].name),
+            ("grün", "Jörg", "Bücher"),
+            "{to}"
+        );
+        assert_eq!(read.from[0].address, "rider@localhost");
+        assert!(delivery.header("X-Note").is_some_and(|note| note.contains("=?utf-8?")), "{to}");
+    }
+    // Of these the client said, or an address says, that only some hosts can take them.
+    for (id, parameter, to) in [(3, " SMTPUTF8", "x@remote.example"), (4, "", "grün@remote.example")] {
+        client.expect(&format!("MAIL FROM:<{USER}>{parameter} HOLDFOR=3600"), "250").await;
+        client.expect(FRIEND, "250").await;
+        client.expect("DATA", "354").await;
+        client
+            .expect(
+                &format!("From: rider@localhost\r\nTo: <{to}>\r\nSubject: grün\r\n\r\nhi\r\n."),
+                "250 2.6.0",
+            )
+            .await;
+        assert!(message(&server, id).smtputf8, "{to}");
+    }
 }
 
 #[tokio::test]
