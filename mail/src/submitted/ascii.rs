@@ -89,10 +89,7 @@ fn write_field(out: &mut Vec<u8>, field: Field<'_>) -> Option<()> {
     } else if is_one_of(&PARAMETERISED) {
         write_parameters(out, name, value)
     } else if is_one_of(&DATES) {
-        // What stands behind the time is a comment, such as the name of a zone.
-        let time = value.split(|byte| *byte == b'(').next().unwrap_or_default();
-        out.extend_from_slice(&[field.name, b":", time.trim_ascii_end(), b"\r\n"].concat());
-        Some(())
+        write_date(out, name, value)
     } else {
         write_text(out, name, &text(value), false);
         Some(())
@@ -170,6 +167,16 @@ fn write_parameters(out: &mut Vec<u8>, name: &str, value: &[u8]) -> Option<()> {
     Some(())
 }
 
+/// What stands behind the time is a comment, such as the name of a zone.
+fn write_date(out: &mut Vec<u8>, name: &str, value: &[u8]) -> Option<()> {
+    let time = value.split(|byte| *byte == b'(').next().unwrap_or_default().trim_ascii_end();
+    if time.is_empty() {
+        return None;
+    }
+    out.extend_from_slice(&[name.as_bytes(), b":", time, b"\r\n"].concat());
+    Some(())
+}
+
 /// None when it needs SMTPUTF8.
 fn ascii(address: &Address) -> Option<String> {
     (!address.needs_smtputf8()).then(|| address.to_smtp())
@@ -235,6 +242,7 @@ mod tests {
             "List-Id: Grün <x.example>\r\n",
             "Content-Type: text/grün\r\n",
             "Date: märz\r\n",
+            "Date: (märz)\r\n",
             &long,
         ] {
             let header = format!("Subject: ü\r\n{header}");
