@@ -63,6 +63,7 @@ mod start_up;
 mod submission;
 mod submission_clients;
 mod submission_logins;
+mod submission_reports;
 mod submission_rules;
 mod suppress_cli;
 mod suppression;

@@ -12,19 +12,19 @@ use store::records::{AccountRecord, DomainRecord, OutgoingWebhook, QueueRecord};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-const NAME: &str = "mail.example";
+pub(crate) const NAME: &str = "mail.example";
 const FRIEND: &str = "RCPT TO:<friend@remote.example>";
 
-type Client = SmtpClient<TlsStream<TcpStream>>;
+pub(crate) type Client = SmtpClient<TlsStream<TcpStream>>;
 
 /// A rider with FromIDs, two addresses and a catch-all.
-fn rider() -> AccountRecord {
+pub(crate) fn rider() -> AccountRecord {
     let addresses = ["rider@localhost", "x@off.example", "@all.example"].map(address).to_vec();
     let from_id_login_addresses = vec![USER.parse().expect("an address")];
     AccountRecord { addresses, from_id_login_addresses, ..account("rider") }
 }
 
-fn builder(identity: &Identity) -> EmbeddedBuilder {
+pub(crate) fn builder(identity: &Identity) -> EmbeddedBuilder {
     Embedded::builder()
         .certificate(identity.certificate())
         .domain(domain("all.example"))
@@ -32,7 +32,7 @@ fn builder(identity: &Identity) -> EmbeddedBuilder {
 }
 
 /// A session over TLS that is logged in.
-async fn session(server: &Embedded, identity: &Identity, user: &str) -> Client {
+pub(crate) async fn session(server: &Embedded, identity: &Identity, user: &str) -> Client {
     let client = SmtpClient::open([127, 0, 0, 1].into(), server.submissions()).await;
     let mut client = client.secure(NAME, identity.trusting(&[&TLS13])).await.expect("TLS");
     assert!(client.reply().await.starts_with("220 "));
@@ -46,7 +46,7 @@ fn queued(server: &Embedded) -> u64 {
     server.app().handles.store.read(|view| view.last_queue_id()).expect("the store is read").0
 }
 
-fn message(server: &Embedded, id: u64) -> QueueRecord {
+pub(crate) fn message(server: &Embedded, id: u64) -> QueueRecord {
     let store = &server.app().handles.store;
     let found = store.read(|view| {
         let queued = view.message(QueueId(id))?;
@@ -93,6 +93,19 @@ async fn each_rule_has_its_code() {
         (
             "Extra twice",
             content(from, &["a@b.example"], &with("X-Mox-Extra-a: 1\r\nX-Postrider-Extra-A: 2"), "554 5.6.0"),
+        ),
+        (
+            "a line among the fields that is none",
+            content(from, &["a@b.example"], &with("garbage line\r\nBcc: leak@x"), "554 5.6.0"),
+        ),
+        (
+            "many keys of Extra",
+            content(
+                from,
+                &["a@b.example"],
+                &with(&(0..1_001).map(|n| format!("X-Mox-Extra-{n}: x")).collect::<Vec<_>>().join("\r\n")),
+                "554 5.6.0",
+            ),
         ),
         (
             "a FromID for two",
@@ -152,8 +165,8 @@ async fn a_submitted_message_is_completed_signed_and_told_with_its_extra() {
     client.envelope(USER, &["friend@remote.example"]).await;
     client
         .expect(
-            "From: Rider <rider@localhost>\r\nBcc: hidden@remote.example\r\nSubject: hi\r\n\
-             X-Mox-Extra-order-id: 17\r\nX-Postrider-Extra-Shop: one\r\n\r\n..dots\r\nhi\r\n.",
+            "From rider Mon Nov 23 09:59:00 2026\r\nFrom: Rider <rider@localhost>\r\n\
+             Bcc: hidden@remote.example\r\nSubject: hi\r\nX-Mox-Extra-order-id: 17\r\nX-Postrider-Extra-Shop: one\r\n\r\n..dots\r\nhi\r\n.",
             "250 2.6.0",
         )
         .await;
@@ -254,6 +267,66 @@ async fn extensions_do_what_they_say() {
     assert!(client.reply().await.starts_with("5"));
     client.expect("NOOP", "250").await;
     client.expect("QUIT", "221").await;
+}
+
+#[tokio::test]
+async fn malformed_recipients_do_not_keep_the_message_from_the_others() {
+    let identity = Identity::self_signed(&[NAME]);
+    let peer = SmtpPeer::accepting().await;
+    let server = builder(&identity).account(rider()).deliver_to(&peer).start().await;
+    let mut client = session(&server, &identity, USER).await;
+    client.expect("MAIL FROM:<rider@localhost>", "250").await;
+    for good in ["a", "b", "c"] {
+        client.expect(&format!("RCPT TO:<{good}@remote.example>"), "250").await;
+    }
+    for number in 0..25 {
+        client.expect(&format!("RCPT TO:<user..{number}@docomo.example>"), "501 5.1.3").await;
+    }
+    client.expect("RCPT TO:<\"user..1\"@docomo.example>", "250").await;
+    client.expect("DATA", "354").await;
+    client.expect("From: rider@localhost\r\n\r\nhi\r\n.", "250 2.6.0").await;
+    for to in ["a@remote.example", "c@remote.example", "\"user..1\"@docomo.example"] {
+        peer.delivery_to(to).await;
+    }
+    client.expect("QUIT", "221").await;
+}
+
+#[tokio::test]
+async fn a_header_in_utf8_goes_to_every_host_unless_the_client_says_smtputf8() {
+    let identity = Identity::self_signed(&[NAME]);
+    let peer = SmtpPeer::builder().extensions(&["PIPELINING"]).start().await;
+    let server = builder(&identity).account(rider()).deliver_to(&peer).start().await;
+    let mut client = session(&server, &identity, USER).await;
+    let utf8 = "From: Jörg <rider@localhost>\r\nTo: Bücher <b@bücher.example>\r\nSubject: grün\r\nX-Note: ü\r\n\r\nhi\r\n.";
+    let latin1: Vec<u8> = utf8.chars().map(|c| u8::try_from(c).expect("it is in Latin-1")).collect();
+    for (to, content) in [("utf8@remote.example", utf8.as_bytes()), ("latin1@remote.example", &latin1)] {
+        client.envelope(USER, &[to]).await;
+        client.write(&[content, b"\r\n"].concat()).await;
+        assert!(client.reply().await.starts_with("250 2.6.0"));
+        let delivery = peer.delivery_to(to).await;
+        assert!(delivery.content.is_ascii(), "{to}");
+        let read = mail::read::read(&delivery.content).message;
+        assert_eq!(
+            (&*read.subject, &*read.from[0].name, &*read.to[0].name),
+            ("grün", "Jörg", "Bücher"),
+            "{to}"
+        );
+        assert_eq!(read.from[0].address, "rider@localhost");
+        assert!(delivery.header("X-Note").is_some_and(|note| note.contains("=?utf-8?")), "{to}");
+    }
+    // Of these the client said, or an address says, that only some hosts can take them.
+    for (id, parameter, to) in [(3, " SMTPUTF8", "x@remote.example"), (4, "", "grün@remote.example")] {
+        client.expect(&format!("MAIL FROM:<{USER}>{parameter} HOLDFOR=3600"), "250").await;
+        client.expect(FRIEND, "250").await;
+        client.expect("DATA", "354").await;
+        client
+            .expect(
+                &format!("From: rider@localhost\r\nTo: <{to}>\r\nSubject: grün\r\n\r\nhi\r\n."),
+                "250 2.6.0",
+            )
+            .await;
+        assert!(message(&server, id).smtputf8, "{to}");
+    }
 }
 
 #[tokio::test]

@@ -24,7 +24,32 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!((&again.from, &again.sender), (&message.from, &message.sender));
     assert_eq!((again.message_id, again.has_date), (Some(id), true));
     assert_eq!((again.subject, again.extra.len()), (message.subject, 0));
+
+    // In ASCII it says the same too.
+    let mut encoded = read(&raw).expect("it was read before");
+    encoded.encode_header();
+    assert!(encoded.header.is_ascii() || encoded.header == read(&raw).expect("it was read before").header);
+    let read_again = read(&[&encoded.header[..], &encoded.rest].concat().into()).expect("what goes out can be read");
+    assert_eq!((&read_again.header, &read_again.rest), (&encoded.header, &encoded.rest));
+    assert_eq!((read_again.from, read_again.subject), (encoded.from, encoded.subject));
+
+    // However broken the header was, what stood in a Bcc field before its first empty line is in nothing that goes out.
+    let behind_header = &message.rest[..message.rest.len().saturating_sub(body(&raw).len())];
+    assert!(!has_bcc(&message.header) && !has_bcc(behind_header));
 });
+
+/// What follows the first empty line.
+fn body(raw: &[u8]) -> &[u8] {
+    let empty_line = raw.windows(4).position(|octets| octets == b"\r\n\r\n").map(|at| at + 4);
+    &raw[if raw.starts_with(b"\r\n") { 2 } else { empty_line.unwrap_or(raw.len()) }..]
+}
+
+fn has_bcc(lines: &[u8]) -> bool {
+    lines.split(|byte| *byte == b'\n').any(|line| {
+        let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+        line.contains(&b':') && name.trim_ascii_end().eq_ignore_ascii_case(b"Bcc")
+    })
+}
 
 /// Its lines with the ends that they have in a session.
 fn with_crlf(bytes: &[u8]) -> Vec<u8> {

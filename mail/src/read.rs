@@ -5,7 +5,7 @@
 
 mod charset;
 pub(crate) mod entity;
-mod parameters;
+pub(crate) mod parameters;
 mod transfer;
 mod words;
 
@@ -239,7 +239,7 @@ fn line(header: &[u8], name: &str) -> Option<Vec<u8>> {
     first(header, name).map(start_unfolded)
 }
 
-fn start_unfolded(value: &[u8]) -> Vec<u8> {
+pub(crate) fn start_unfolded(value: &[u8]) -> Vec<u8> {
     unfolded(&value[..value.len().min(MAX_FIELD)])
 }
 
@@ -254,11 +254,34 @@ fn addresses(header: &[u8], name: &str) -> Vec<NameAddressText> {
 
 /// The addresses in the value of a field.
 pub(crate) fn addresses_in(value: &[u8]) -> Vec<NameAddressText> {
+    groups(value).into_iter().flat_map(|group| group.mailboxes).collect()
+}
+
+/// Mailboxes under a name (RFC 5322, 3.4), or without one.
+pub(crate) struct Group {
+    pub(crate) name: Option<String>,
+    pub(crate) mailboxes: Vec<NameAddressText>,
+}
+
+/// The mailboxes in the value of a field.
+pub(crate) fn groups(value: &[u8]) -> Vec<Group> {
     let line = for_addresses(&start_unfolded(value));
     let HeaderValue::Address(addresses) = MessageStream::new(&line).parse_address() else {
         return Vec::new();
     };
-    addresses.iter().map(name_address).filter(|addr| *addr != NameAddressText::default()).collect()
+    let mailboxes = |list: &[Addr<'_>]| {
+        list.iter().map(name_address).filter(|addr| *addr != NameAddressText::default()).collect()
+    };
+    match &addresses {
+        mail_parser::Address::List(list) => vec![Group { name: None, mailboxes: mailboxes(list) }],
+        mail_parser::Address::Group(groups) => groups
+            .iter()
+            .map(|group| Group {
+                name: group.name.as_deref().map(str::to_owned),
+                mailboxes: mailboxes(&group.addresses),
+            })
+            .collect(),
+    }
 }
 
 fn name_address(addr: &Addr<'_>) -> NameAddressText {

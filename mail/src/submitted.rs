@@ -1,5 +1,6 @@
 //! A message as a client submits it (RFC 6409): what its header says, and what that becomes.
 
+mod ascii;
 mod extra;
 #[cfg(test)]
 mod tests;
@@ -11,12 +12,15 @@ use crate::{
     read::{ids, is_no, text},
 };
 use bytes::Bytes;
-use extra::{extra_key, insert_extra};
+use extra::{Extra, extra_key};
 use memchr::memchr;
 use std::collections::BTreeMap;
 
 /// The most octets of keys and values of Extra together: every recipient's message and every webhook has them.
 pub const MAX_EXTRA: usize = 32 * 1024;
+
+/// The most keys of Extra.
+pub const MAX_EXTRA_KEYS: usize = 1_000;
 
 /// The most octets of a header section that is read; larger ones are no mail.
 const MAX_HEADER: usize = 1024 * 1024;
@@ -41,7 +45,8 @@ pub struct Submitted {
     pub has_date: bool,
     /// The subject, decoded; empty when there is none.
     pub subject: String,
-    /// What the application attached in fields of their own, which are left out: at most [`MAX_EXTRA`] octets.
+    /// What the application attached in fields of their own, which are left out: at most [`MAX_EXTRA`] octets with at
+    /// most [`MAX_EXTRA_KEYS`] keys.
     pub extra: BTreeMap<String, String>,
     /// `TLS-Required: No` (RFC 8689, 5): it matters more that the message arrives than how.
     pub tls_not_required: bool,
@@ -63,6 +68,13 @@ pub enum SubmittedError {
     /// A field that must name one mailbox.
     #[error("{0} must be one address, such as Name <user@example.org>")]
     NotOne(&'static str),
+    /// A line among the fields that is none, with its start. What follows it would be body, fields that nobody is to
+    /// see among it.
+    #[error(
+        "the header of the message has a line that is no field, \"{0}\": write it as a name, a colon and a value, begin it \
+         with a space if it goes on with the line before, or put an empty line before the text of the message"
+    )]
+    Broken(String),
     /// More header than any message needs.
     #[error("the header section of the message has more than {MAX_HEADER} octets; shorten it")]
     LongHeader,
@@ -75,20 +87,35 @@ pub enum SubmittedError {
     /// More Extra than a message may have.
     #[error("the header fields for Extra have more than {MAX_EXTRA} octets; shorten them")]
     LongExtra,
+    /// More keys of Extra than a message may have.
+    #[error("the message has more than {MAX_EXTRA_KEYS} header fields for Extra; send fewer")]
+    ManyExtra,
 }
 
 /// Reads a message with CRLF lines.
 ///
-/// Its header section ends at the first empty line, or before the first line that is neither a field nor the rest of
-/// one: an empty line is put between. White space before a colon (RFC 5322, 4.5) is taken out.
+/// Its header section ends at the first empty line, or before the first line from which on there are no fields: an empty
+/// line is put between. Lines in front of it that a mailbox file has there (`From rider Mon Nov 23 ...`), and white
+/// space before a colon (RFC 5322, 4.5), are taken out.
 ///
 /// # Errors
-/// When it has not one author, too long a header, or its Extra is not what it should be.
+/// When it has not one author, too long or broken a header, or its Extra is not what it should be.
 pub fn read(raw: &Bytes) -> Result<Submitted, SubmittedError> {
     let mut header = Header::default();
     let mut end = 0;
-    for (lines, field) in whole_fields(split(raw).0) {
-        let Some(field) = field else { break };
+    let mut lines_and_fields = whole_fields(split(raw).0);
+    while let Some((lines, field)) = lines_and_fields.next() {
+        let Some(field) = field else {
+            if header.fields == 0 && is_of_mailbox_file(lines) {
+                end += lines.len();
+                continue;
+            }
+            if lines_and_fields.any(|(_, field)| field.is_some()) {
+                return Err(SubmittedError::Broken(start_of(lines)));
+            }
+            break;
+        };
+        header.fields += 1;
         end += lines.len();
         if end > MAX_HEADER {
             return Err(SubmittedError::LongHeader);
@@ -103,10 +130,22 @@ pub fn read(raw: &Bytes) -> Result<Submitted, SubmittedError> {
         message_id: header.message_id,
         has_date: header.has_date,
         subject: header.subject.unwrap_or_default(),
-        extra: header.extra,
+        extra: header.extra.into_values(),
         tls_not_required: header.tls_not_required,
         received: header.received,
     })
+}
+
+/// A line that programs put before a message in a file of them, and send with it.
+fn is_of_mailbox_file(line: &[u8]) -> bool {
+    line.strip_prefix(b">").unwrap_or(line).starts_with(b"From ")
+}
+
+/// Enough of a line to find it by.
+fn start_of(line: &[u8]) -> String {
+    const MAX: usize = 60;
+    let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii_end();
+    line.iter().take(MAX).copied().flat_map(std::ascii::escape_default).map(char::from).collect()
 }
 
 /// From the empty line on. Where that is missing, the end of the line before stands for it.
@@ -143,6 +182,18 @@ impl Submitted {
         self.header.extend_from_slice(field.as_bytes());
     }
 
+    /// For a client that did not say that it sends UTF-8 in headers (RFC 6531, 3.4), though many do all the same: writes
+    /// what the header says in ASCII, so that every host takes it. Octets that are no UTF-8 are read as windows-1252, as
+    /// in a message that arrives. A header with an address that needs SMTPUTF8 stays as it is, and so does one that cannot
+    /// be encoded without a loss, such as a Message-ID with such octets.
+    pub fn encode_header(&mut self) {
+        if !self.header.is_ascii()
+            && let Some(header) = ascii::in_ascii(&self.header)
+        {
+            self.header = header;
+        }
+    }
+
     /// Whether octets above 127 are in it, so that only a server with 8BITMIME takes it as it is.
     pub fn eight_bit(&self) -> bool {
         !self.header.is_ascii() || !self.rest.is_ascii()
@@ -157,13 +208,15 @@ impl Submitted {
 
 #[derive(Default)]
 struct Header {
+    /// How many came, kept or not.
+    fields: usize,
     kept: Vec<u8>,
     from: Option<Address>,
     sender: Option<Address>,
     message_id: Option<MessageId>,
     has_date: bool,
     subject: Option<String>,
-    extra: BTreeMap<String, String>,
+    extra: Extra,
     tls_not_required: bool,
     received: usize,
 }
@@ -174,7 +227,7 @@ impl Header {
             return Ok(());
         }
         if let Some(key) = extra_key(field.name) {
-            return insert_extra(&mut self.extra, key, text(field.value));
+            return self.extra.insert(key, text(field.value));
         }
         if field.is("From") {
             only(&mut self.from, "From", field.value)?;

@@ -225,7 +225,8 @@ fn transaction(job: &Job, content: Bytes) -> Transaction {
     }
 }
 
-/// The sender's own, or the Message-ID, by which a report is matched.
+/// The sender's own, or else the Message-ID: RFC 3461, 5.2.1 passes on only what the sender gave, but by this a report
+/// about any message is matched. So it goes with every message, and with it RET.
 fn envid(message: &QueueRecord) -> String {
     let message_id = || message.message_id.trim_matches(['<', '>']).to_owned();
     message.dsn.envid.clone().unwrap_or_else(message_id)

@@ -36,21 +36,32 @@ pub(crate) fn write_text(out: &mut Vec<u8>, name: &str, text: &str, utf8: bool) 
 
 /// Writes an address header, one mailbox a line; nothing when there are none.
 pub(crate) fn write_addresses(out: &mut Vec<u8>, name: &str, mailboxes: &[NameAddress], utf8: bool) {
-    let Some((first, others)) = mailboxes.split_first() else { return };
+    let mailboxes = mailboxes.iter().map(|mailbox| {
+        let address = mailbox.address();
+        (mailbox.name(), if utf8 { address.to_string() } else { address.to_smtp() })
+    });
+    write_mailboxes(out, name, mailboxes, utf8);
+}
+
+/// Writes an address header of names, which may be empty, and addresses, as they are to be written.
+pub(crate) fn write_mailboxes<'a>(
+    out: &mut Vec<u8>,
+    name: &str,
+    mut mailboxes: impl Iterator<Item = (&'a str, String)>,
+    utf8: bool,
+) {
+    let Some(first) = mailboxes.next() else { return };
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
     write_mailbox(out, name.len() + 2, first, utf8);
-    for mailbox in others {
+    for mailbox in mailboxes {
         out.extend_from_slice(b",\r\n ");
         write_mailbox(out, 1, mailbox, utf8);
     }
     out.extend_from_slice(b"\r\n");
 }
 
-fn write_mailbox(out: &mut Vec<u8>, column: usize, mailbox: &NameAddress, utf8: bool) {
-    let name = mailbox.name();
-    let address = mailbox.address();
-    let address = if utf8 { address.to_string() } else { address.to_smtp() };
+fn write_mailbox(out: &mut Vec<u8>, column: usize, (name, address): (&str, String), utf8: bool) {
     let start = out.len();
     if needs_encoded_words(name) {
         write_encoded_words(out, name);
@@ -73,9 +84,20 @@ fn write_mailbox(out: &mut Vec<u8>, column: usize, mailbox: &NameAddress, utf8: 
 
 /// Writes Content-Type with parameters.
 pub(super) fn write_content_type(out: &mut Vec<u8>, essence: &str, parameters: &[(&str, &str)]) {
-    let attributes = parameters.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-    out.extend_from_slice(b"Content-Type: ");
-    Parameterised { c_type: essence.into(), attributes }.write_header(out, 14);
+    write_parameterised(out, "Content-Type", essence, parameters.iter().copied());
+}
+
+/// Writes a header with parameters (RFC 2045, 5.1; RFC 2231).
+pub(crate) fn write_parameterised<'a>(
+    out: &mut Vec<u8>,
+    name: &str,
+    value: &str,
+    parameters: impl Iterator<Item = (&'a str, &'a str)>,
+) {
+    let attributes = parameters.map(|(name, value)| (name.into(), value.into())).collect();
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    Parameterised { c_type: value.into(), attributes }.write_header(out, name.len() + 2);
 }
 
 /// Writes Content-Type, Content-Disposition and Content-ID of a file.
@@ -133,9 +155,10 @@ fn fallback_name(name: &str) -> String {
 }
 
 /// Whether mail-builder would write the text in a form that is not read back as the text: what looks like an
-/// encoded word already, white space at the ends, words that do not fit in a line.
+/// encoded word already, control characters, white space at the ends, words that do not fit in a line.
 fn needs_encoded_words(text: &str) -> bool {
     text.contains("=?")
+        || text.contains(|c: char| c.is_control() && c != '\t')
         || text.starts_with(char::is_whitespace)
         || text.ends_with(char::is_whitespace)
         || (text.len() > MAX_WORD && has_long_run(text))

@@ -9,7 +9,7 @@ use memchr::memmem;
 use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 
 /// What is looked at of a MIME field, and of the header as a whole.
-const MAX_MIME_FIELD: usize = 4 * 1024;
+pub(crate) const MAX_MIME_FIELD: usize = 4 * 1024;
 const MAX_HEADER: usize = 1024 * 1024;
 
 /// A message or MIME part, not decoded.

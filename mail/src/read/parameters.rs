@@ -9,14 +9,14 @@ use std::collections::BTreeMap;
 
 /// The value of such a header in lower case, and its parameters with names in lower case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Parameterised {
-    pub(super) value: String,
-    pub(super) parameters: BTreeMap<String, String>,
+pub(crate) struct Parameterised {
+    pub(crate) value: String,
+    pub(crate) parameters: BTreeMap<String, String>,
 }
 
 impl Parameterised {
     /// Reads a header that stands on one line.
-    pub(super) fn parse(line: &[u8]) -> Parameterised {
+    pub(crate) fn parse(line: &[u8]) -> Parameterised {
         let line = guessed(line);
         let mut segments = Segments { rest: &line };
         let value = segments.next().map(|segment| segment.name).unwrap_or_default();

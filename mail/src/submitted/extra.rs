@@ -1,7 +1,7 @@
 //! What an application attaches to a message that it submits, in header fields of their own.
 
-use super::{MAX_EXTRA, SubmittedError};
-use std::collections::BTreeMap;
+use super::{MAX_EXTRA, MAX_EXTRA_KEYS, SubmittedError};
+use std::collections::{BTreeMap, btree_map::Entry};
 
 const PREFIXES: [&str; 2] = ["X-Postrider-Extra-", "X-Mox-Extra-"];
 
@@ -14,22 +14,35 @@ pub(super) fn extra_key(name: &[u8]) -> Option<String> {
     Some(canonical(key))
 }
 
-/// Adds a key with its value.
-pub(super) fn insert_extra(
-    extra: &mut BTreeMap<String, String>,
-    key: String,
-    value: String,
-) -> Result<(), SubmittedError> {
-    if key.is_empty() {
-        return Err(SubmittedError::NoKey);
+/// Keys with their values, and how much they are.
+#[derive(Default)]
+pub(super) struct Extra {
+    values: BTreeMap<String, String>,
+    octets: usize,
+}
+
+impl Extra {
+    /// Adds a key with its value.
+    pub(super) fn insert(&mut self, key: String, value: String) -> Result<(), SubmittedError> {
+        if key.is_empty() {
+            return Err(SubmittedError::NoKey);
+        }
+        self.octets += key.len() + value.len();
+        match self.values.entry(key) {
+            Entry::Occupied(found) => return Err(SubmittedError::RepeatedKey(found.key().clone())),
+            Entry::Vacant(free) => drop(free.insert(value)),
+        }
+        if self.values.len() > MAX_EXTRA_KEYS {
+            return Err(SubmittedError::ManyExtra);
+        }
+        if self.octets > MAX_EXTRA {
+            return Err(SubmittedError::LongExtra);
+        }
+        Ok(())
     }
-    if extra.contains_key(&key) {
-        return Err(SubmittedError::RepeatedKey(key));
-    }
-    extra.insert(key, value);
-    match extra.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>() {
-        ..=MAX_EXTRA => Ok(()),
-        _ => Err(SubmittedError::LongExtra),
+
+    pub(super) fn into_values(self) -> BTreeMap<String, String> {
+        self.values
     }
 }
 
@@ -71,9 +84,15 @@ mod tests {
 
     #[test]
     fn extra_is_bounded() {
-        let mut extra = BTreeMap::new();
-        insert_extra(&mut extra, "A".into(), "x".repeat(MAX_EXTRA - 2)).unwrap();
-        insert_extra(&mut extra, "B".into(), String::new()).unwrap();
-        assert_eq!(insert_extra(&mut extra, "C".into(), String::new()), Err(SubmittedError::LongExtra));
+        let mut extra = Extra::default();
+        extra.insert("A".into(), "x".repeat(MAX_EXTRA - 2)).unwrap();
+        extra.insert("B".into(), String::new()).unwrap();
+        assert_eq!(extra.insert("C".into(), String::new()), Err(SubmittedError::LongExtra));
+
+        let mut extra = Extra::default();
+        for number in 0..MAX_EXTRA_KEYS {
+            extra.insert(number.to_string(), String::new()).unwrap();
+        }
+        assert_eq!(extra.insert("more".into(), String::new()), Err(SubmittedError::ManyExtra));
     }
 }

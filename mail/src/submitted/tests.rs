@@ -69,9 +69,19 @@ fn a_header_ends_where_its_fields_do() {
     for (raw, header, rest) in [
         ("From: a@b.example\r\n\r\nbody\r\n", "From: a@b.example\r\n", "\r\nbody\r\n"),
         (
-            "From: a@b.example\r\nHello there\r\nTo: x\r\n\r\n",
+            "From: a@b.example\r\nHello there\r\nyou, and: I\r\n",
             "From: a@b.example\r\n",
-            "\r\nHello there\r\nTo: x\r\n\r\n",
+            "\r\nHello there\r\nyou, and: I\r\n",
+        ),
+        (
+            "From: a@b.example\r\nBcc: x\r\nHello there\r\n http://x\r\n\r\nBcc: x\r\n",
+            "From: a@b.example\r\n",
+            "\r\nHello there\r\n http://x\r\n\r\nBcc: x\r\n",
+        ),
+        (
+            "From a@b Mon Nov 23 09:59:00 2026\r\n>From x@y Mon\r\n\tfolded\r\nFrom: a@b.example\r\n\r\nhi",
+            "From: a@b.example\r\n",
+            "\r\nhi",
         ),
         ("From: a@b.example\r\n", "From: a@b.example\r\n", "\r\n"),
         ("From: a@b.example", "From: a@b.example\r\n", "\r\n"),
@@ -85,13 +95,21 @@ fn a_header_ends_where_its_fields_do() {
 
 #[test]
 fn what_is_wrong_is_refused() {
-    use SubmittedError::{LongExtra, LongHeader, NoFrom, NoKey, NotOne, Repeated, RepeatedKey};
+    use SubmittedError::{Broken, LongExtra, LongHeader, NoFrom, NoKey, NotOne, Repeated, RepeatedKey};
+    let broken = format!("gr\\xc3\\xbcn \\t{}", "x".repeat(53));
     let long = format!("{FROM}X-Mox-Extra-A: {}\r\n\r\n", "x".repeat(MAX_EXTRA));
     for (raw, error) in [
         ("", NoFrom),
         ("\r\nFrom: a@b.example\r\n", NoFrom),
-        ("Hello\r\nFrom: a@b.example\r\n\r\n", NoFrom),
+        ("Hello\r\n\r\nFrom: a@b.example\r\n\r\n", NoFrom),
+        ("From a@b Mon Nov 23\r\n\r\nFrom: a@b.example\r\n", NoFrom),
         (" From: a@b.example\r\n\r\n", NoFrom),
+        ("Hello\r\nFrom: a@b.example\r\n\r\n", Broken("Hello".into())),
+        (" Hello\r\nFrom: a@b.example\r\n\r\n", Broken(" Hello".into())),
+        (&*format!("{FROM}garbage line\r\nBcc: leak@x\r\n\r\nhi"), Broken("garbage line".into())),
+        (&*format!("{FROM}garbage\r\n : line\r\nmore\r\n\tx\r\nBCC : leak@x"), Broken("more".into())),
+        (&*format!("{FROM}From a@b Mon\r\nX: y\r\n\r\nhi"), Broken("From a@b Mon".into())),
+        (&*format!("{FROM}grün \t{}\r\nX: y\r\n", "x".repeat(99)), Broken(broken)),
         ("From: a@b.example\r\nfrom: a@b.example\r\n\r\n", Repeated("From")),
         ("From: a@b.example, c@d.example\r\n\r\n", NotOne("From")),
         ("From:\r\n\r\n", NotOne("From")),
@@ -118,6 +136,44 @@ fn a_message_says_what_it_needs_of_a_server() {
         let message = submitted([FROM.as_bytes(), raw].concat()).unwrap();
         assert_eq!((message.eight_bit(), message.smtputf8()), (eight_bit, smtputf8), "{raw:?}");
     }
+}
+
+/// The largest header that is read, of what took time for each of its fields before, or could. With time that grows with
+/// the square of it, this test does not end.
+#[test]
+fn a_hostile_header_is_read_in_one_go() {
+    let words = "=?utf-8?q?=C3?= ".repeat(10_000);
+    for (what, part) in [
+        ("Received", "Received: x\r\n"),
+        ("fields without a name for us", "A:\r\n"),
+        ("one folded line", "\tx\r\n"),
+        ("lines that are none", "x\r\n"),
+        ("lines of a mailbox file", "From x\r\n"),
+        ("texts", "X-A: é\r\n"),
+        ("comments", "\t((((\r\n"),
+        ("quotes", "\t\"\\\"\"\r\n"),
+        ("addresses", "To: é <a@b.example>\r\n"),
+        ("parameters", "Content-Type: a/b; c*0*=\"é\"; c*1=d\r\n"),
+        ("words", &format!("Comments: é{words}\r\n")),
+        ("starts of words", &format!("Comments: é{}\r\n", "=?a?q?x".repeat(10_000))),
+        ("hidden recipients", "Bcc: x@y.example\r\n"),
+        ("identities", "Message-ID: <é\r\n"),
+    ] {
+        let many = part.repeat((MAX_HEADER - 100) / part.len());
+        let header = match part.as_bytes() {
+            [b'\t', ..] => {
+                let folded = format!("To: é\r\n{}", part.repeat(250_000 / part.len()));
+                format!("{FROM}{}", folded.repeat(4))
+            }
+            _ if what == "lines of a mailbox file" => format!("{many}{FROM}"),
+            _ => format!("{FROM}{many}"),
+        };
+        let mut message =
+            submitted(format!("{header}\r\nhi")).unwrap_or_else(|error| panic!("{what}: {error}"));
+        message.encode_header();
+    }
+    let keys: String = (0..50_000).map(|number| format!("X-Mox-Extra-{number}:\r\n")).collect();
+    assert_eq!(submitted(keys).err(), Some(SubmittedError::ManyExtra));
 }
 
 /// Fields with whether they are kept, and a body.
@@ -157,6 +213,43 @@ proptest! {
         let header = &message.header[..];
         prop_assert!(header.starts_with(kept.as_bytes()) && header.ends_with(b"\r\n"));
         prop_assert_eq!(header[kept.len()..].split(|b| *b == b'\n').count(), 3);
+    }
+
+    #[test]
+    fn hidden_recipients_are_in_nothing_that_goes_out(
+        before in prop::collection::vec("(Bcc: leak@x|BCC\t: leak@x|bcc\r\n : x|To: x@y|garbage|From x|\t: x|[ -~]{0,9})\r\n", 0..6),
+        after in prop::collection::vec("(Bcc: leak@x|resent-bcc: leak@x|To: x@y|garbage| Bcc|\u{fc}: x|[ -~]{1,9})\r\n", 0..6),
+    ) {
+        let raw = format!("{}{FROM}{}\r\nBcc: body", before.concat(), after.concat());
+        if let Ok(message) = submitted(raw.clone()) {
+            let body = raw.len() - raw.find("\r\n\r\n").unwrap() - 4;
+            let sent = whole(&message);
+            let shown = String::from_utf8_lossy(&sent[..sent.len() - body]).to_ascii_lowercase();
+            prop_assert!(!shown.contains("leak@x"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_is_encoded_says_the_same(
+        from in "[ -~é]{0,9} ?<rider@example.org>",
+        subject in "([ -~éü☺]|=\\?utf-8\\?q\\?=0D=0Aé=C3\\?= |\r\n[ \t]){0,30}",
+        others in prop::collection::vec("(To|Cc|Date|X-Note|Content-Type): [ -~é\"<>@,;:()]{0,30}\r\n", 0..4),
+        latin1 in any::<bool>(),
+    ) {
+        let raw = format!("From: {from}\r\nSubject: {subject}\r\n{}\r\nhi", others.concat());
+        let raw = match latin1 {
+            true => raw.chars().map(|c| u8::try_from(c).unwrap_or(0xe9)).collect(),
+            false => raw.into_bytes(),
+        };
+        if let Ok(mut message) = submitted(raw) {
+            let before = message.clone();
+            message.encode_header();
+            prop_assert!(message.header.is_ascii() || message.header == before.header);
+            let after = submitted(whole(&message)).unwrap();
+            prop_assert_eq!((&after.header, &after.rest), (&message.header, &message.rest));
+            prop_assert_eq!((after.from, after.subject), (before.from, before.subject));
+            prop_assert_eq!((after.has_date, after.message_id), (before.has_date, before.message_id));
+        }
     }
 
     #[test]

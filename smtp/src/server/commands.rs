@@ -24,6 +24,9 @@ impl ServerSession {
             Ok(command) => self.command(command),
             // How many octets follow is not known, and they would be taken for commands.
             Err(error @ CommandError::Chunk) => self.say_last(&error.reply()),
+            Err(error @ CommandError::Recipient) if self.transaction.open().is_some() => {
+                self.refuse_recipient(&error.reply());
+            }
             Err(error) => self.refuse(&error.reply()),
         }
     }
@@ -135,7 +138,7 @@ impl ServerSession {
             return self.refuse(&reply);
         }
         if !envelope.mail.smtputf8 && !rcpt.path.is_ascii() {
-            return self.refuse(&not_ascii());
+            return self.refuse_recipient(&not_ascii());
         }
         if envelope.recipients.len() >= self.options.max_recipients {
             self.idle_commands += 1;
@@ -145,6 +148,19 @@ impl ServerSession {
             return self.say(&Reply::with_enhanced(452, 5, 3, "Too many recipients"));
         }
         self.mode = Mode::Rcpt(rcpt);
+    }
+
+    /// Answers with an error to a recipient that cannot be. From whoever has logged in it is none that counts: the message
+    /// goes to the others all the same, as where the owner refuses one.
+    fn refuse_recipient(&mut self, reply: &Reply) {
+        if self.user.is_none() {
+            return self.refuse(reply);
+        }
+        self.idle_commands += 1;
+        if self.idle_commands > self.options.max_idle_commands {
+            return self.say_last(&Reply::with_enhanced(421, 7, 0, "Too many refused commands"));
+        }
+        self.say(reply);
     }
 
     fn starttls(&mut self) {

@@ -50,12 +50,29 @@ impl ContentDigest {
     }
 }
 
+/// Whether a header may have UTF-8 in what goes out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum HeaderForm {
+    /// It goes as it is: the client says that it is for hosts with SMTPUTF8.
+    AsItIs,
+    /// It is written in ASCII, for all hosts.
+    Ascii,
+}
+
 /// Reads a message.
-pub(super) async fn read(content: Bytes, with_digest: bool) -> Result<Result<Read, SubmittedError>, Unready> {
+pub(super) async fn read(
+    content: Bytes,
+    with_digest: bool,
+    form: HeaderForm,
+) -> Result<Result<Read, SubmittedError>, Unready> {
     let is_slow = content.len() > AT_ONCE_MAX;
     let work = move || {
         let digest = with_digest.then(|| ContentDigest(AwsLc.digest(&content)));
-        submitted::read(&content).map(|message| Read { message, digest })
+        let mut message = submitted::read(&content)?;
+        if form == HeaderForm::Ascii {
+            message.encode_header();
+        }
+        Ok(Read { message, digest })
     };
     work_on(is_slow, work).await.map_err(|_| Unready::Broken)
 }

@@ -14,7 +14,7 @@ pub(crate) use refused::Refused;
 use crate::{app::App, received_field::ReceivedField, sending::kept_subject, smtp_in::RECEIVED_MAX};
 use actors::WriteError;
 use bytes::Bytes;
-use content::{Prepared, Read, Unready, prepare, read};
+use content::{HeaderForm, Prepared, Read, Unready, prepare, read};
 use envelope::{enabled, sender};
 use mail::Timestamp;
 use smtp::{Peer, Reply};
@@ -79,8 +79,9 @@ async fn queue(
     }
     let (now, directory) = (handles.clock.now(), handles.store.directory());
     let account = enabled(&directory, envelope.account)?.clone();
+    let form = if envelope.smtputf8 { HeaderForm::AsItIs } else { HeaderForm::Ascii };
     let Read { mut message, digest } =
-        read(content, account.record.deduplicate_message_id).await?.map_err(Refused::Message)?;
+        read(content, account.record.deduplicate_message_id, form).await?.map_err(Refused::Message)?;
     if message.received > RECEIVED_MAX {
         return Err(Refused::Loop);
     }

@@ -143,6 +143,35 @@ fn who_is_not_logged_in_sends_no_mail() {
 }
 
 #[test]
+fn recipients_that_cannot_be_do_not_keep_the_message_from_the_others() {
+    let good = plain("user", "pencil");
+    let login = format!("AUTH PLAIN {good}\r\nMAIL FROM:<>\r\nRCPT TO:<x@b.example>\r\n");
+    let entered = format!("{IN}{FROM}250 2.1.0 to\r\n");
+    let (dots, no_ascii) = ("RCPT TO:<user..1@b.example>\r\n", "RCPT TO:<ü@b.example>\r\n");
+    let bad = "501 5.1.3 Bad recipient address syntax\r\n";
+    let utf8 = "553 5.6.7 Such an address needs the parameter SMTPUTF8\r\n";
+    let data = "DATA\r\n.\r\nNOOP\r\n";
+    let kept = "354 Send the message, end with a dot on a line of its own\r\n[1 ]250 2.0.0 kept\r\n";
+    assert_answers(&[
+        // AUTH was the second command of the 10 that may bring nothing further.
+        (format!("{login}{}{data}", dots.repeat(8)), format!("{entered}{}{kept}{OK}", bad.repeat(8))),
+        (format!("{login}{}{data}", no_ascii.repeat(8)), format!("{entered}{}{kept}{OK}", utf8.repeat(8))),
+        (
+            format!("{login}{}{data}", dots.repeat(9)),
+            format!("{entered}{}421 4.7.0 Too many refused commands\r\n[close]", bad.repeat(8)),
+        ),
+        // Without a message under way, and without a login, they count as errors.
+        (
+            format!("AUTH PLAIN {good}\r\n{}", dots.repeat(11)),
+            format!("{IN}{}421 4.7.0 Too many errors\r\n[close]", bad.repeat(10)),
+        ),
+    ]);
+    let input = format!("EHLO c\r\nMAIL FROM:<>\r\n{}", dots.repeat(4));
+    let said = talk(&mut ServerSession::new(options()), input.as_bytes(), usize::MAX);
+    assert!(said.ends_with(&format!("{}421 4.7.0 Too many errors\r\n[close]", bad.repeat(3))), "{said}");
+}
+
+#[test]
 fn what_follows_auth_in_a_pipeline_is_read_as_its_response() {
     let good = plain("user", "pencil");
     assert_answers(&[
