@@ -30,8 +30,8 @@ pub use reply::{EnhancedCode, ProtocolError, Reply, ReplyParser};
 pub use sasl::{Login, LoginError, MalformedLogin};
 pub use scram::{ChannelBindings, ScramServerKeys, Sha256};
 pub use server::{
-    AuthAnswer, AuthOffer, AuthQuestion, Envelope, Peer, ReceivedMessage, ServerOptions, ServerSession,
-    ServerStep, ServerTimeouts,
+    AuthAnswer, AuthOffer, AuthQuestion, Awaited, Envelope, Peer, ReceivedMessage, ServerOptions,
+    ServerSession, ServerStep, ServerTimeouts,
 };
 pub use transaction::{Failure, Phase, Recipient, RecipientResult, Transaction, TransactionResult};
 pub use xtext::{decode_xtext, encode_xtext};

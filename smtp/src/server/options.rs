@@ -31,9 +31,9 @@ pub struct ServerOptions {
 /// How long to wait for a client (RFC 5321 section 4.5.3.2.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServerTimeouts {
-    /// The next command; 5 minutes.
+    /// The next command, or the next line in an exchange of AUTH, as a whole; 5 minutes.
     pub command: Duration,
-    /// More of the data; 3 minutes.
+    /// More of the data, however little; 3 minutes.
     pub data: Duration,
     /// How long a client that gets no answer is kept; 10 minutes.
     pub silence: Duration,
