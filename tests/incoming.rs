@@ -197,6 +197,41 @@ async fn a_message_that_is_too_large_is_refused_and_the_session_goes_on() {
 }
 
 #[tokio::test]
+async fn lines_and_the_header_of_a_message_have_their_bounds_and_the_session_goes_on() {
+    let server = accounts().start().await;
+    let mut client = SmtpClient::ready(server.smtp()).await;
+    let (long, longer) = ("x".repeat(256 * 1024 - 12), "x".repeat(300_000));
+    let header = "X-Field: x\r\n".repeat(90_000);
+    // The text is the reason, which is to say what to do.
+    let table = [
+        (format!("Subject: s\r\n\r\n{long}\r\n"), ""),
+        (format!("Subject:{long}\r\n\r\nhi\r\n"), ""),
+        (format!("Subject: s\r\n\r\n{longer}\r\nRSET\r\n"), "quoted-printable or base64"),
+        (format!("Subject: {longer}\r\n\r\nhi\r\n"), "quoted-printable or base64"),
+        (format!("{header}\r\nhi\r\n"), "shorten it"),
+        (format!("{}\r\n{header}", &header[..1_000_000 / 12 * 12]), ""),
+    ];
+    for (number, (content, refused)) in table.iter().enumerate() {
+        for by_chunks in [false, true] {
+            client.expect(MAIL, "250").await;
+            client.expect(RCPT, "250").await;
+            let reply = if by_chunks {
+                client.write(format!("BDAT {} LAST\r\n{content}", content.len()).as_bytes()).await;
+                client.reply().await
+            } else {
+                client.expect("DATA", "354").await;
+                client.command(&format!("{content}.")).await
+            };
+            let start = if refused.is_empty() { "250 2.0.0 Stored" } else { "554 5.6.0 " };
+            let what = format!("row {number}, by chunks: {by_chunks}: {reply}");
+            assert!(reply.starts_with(start) && reply.contains(refused), "{what}");
+        }
+    }
+    assert_eq!(server.inbox("rider").len(), 6);
+    client.expect("QUIT", "221").await;
+}
+
+#[tokio::test]
 async fn chunks_arrive_as_the_same_message_by_data() {
     let server = accounts().start().await;
     let mut client = SmtpClient::connect(server.smtp()).await;

@@ -127,6 +127,7 @@ async fn a_large_message_whose_size_nobody_said_is_in_memory_once() {
         client.expect("MAIL FROM:<a@remote.example>", "250").await;
         client.expect("RCPT TO:<rider@localhost>", "250").await;
         if by_chunks {
+            client.expect("BDAT 2\r\n", "250").await;
             for _ in 0..MESSAGE_SIZE / piece.len() {
                 client.write(format!("BDAT {}\r\n{piece}", piece.len()).as_bytes()).await;
                 assert!(client.reply().await.starts_with("250"));
@@ -134,6 +135,7 @@ async fn a_large_message_whose_size_nobody_said_is_in_memory_once() {
             client.expect("BDAT 0 LAST", "250 2.0.0 Stored").await;
         } else {
             client.expect("DATA", "354").await;
+            client.write(b"\r\n").await;
             for _ in 0..MESSAGE_SIZE / piece.len() {
                 client.write(piece.as_bytes()).await;
             }

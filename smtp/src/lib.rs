@@ -24,6 +24,7 @@ pub use client::{ClientSession, ClientStep, Timeouts};
 pub use command::{Command, CommandError, MailCommand, RcptCommand};
 pub use data::{BareNewline, DataProblem, DataProgress, DataReceiver, DotStuffer, check_newlines};
 pub use extensions::{Extensions, FutureRelease, Limits, SizeLimit};
+pub use kept::ContentLimits;
 pub use lines::{LineError, LineReader};
 pub use params::{Body, Hold, Notify, OriginalRecipient, Ret};
 pub use reply::{EnhancedCode, ProtocolError, Reply, ReplyParser};
