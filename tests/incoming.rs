@@ -10,8 +10,8 @@ use tokio::time::timeout;
 const MAIL: &str = "MAIL FROM:<a@remote.example>";
 const RCPT: &str = "RCPT TO:<rider@localhost>";
 
-/// A server with accounts for one address, for all of a domain, for one of a domain with another separator, and
-/// without access.
+/// A server with accounts for one address, for all of a domain, for one of a domain with another separator and of one
+/// that is disabled, and without access.
 fn accounts() -> EmbeddedBuilder {
     let with = |name: &str, addresses: &[&str]| {
         let mut account = account(name);
@@ -22,10 +22,11 @@ fn accounts() -> EmbeddedBuilder {
     disabled.disabled = true;
     Embedded::builder()
         .domain(domain("catch.test"))
+        .domain(DomainRecord { disabled: true, ..domain("off.test") })
         .domain(DomainRecord { catchall_separator: '-', ..domain("dash.test") })
         .account(with("rider", &["müller@localhost"]))
         .account(with("catcher", &["@catch.test"]))
-        .account(with("dasher", &["app@dash.test"]))
+        .account(with("dasher", &["app@dash.test", "app@off.test"]))
         .account(disabled)
 }
 
@@ -41,6 +42,9 @@ async fn mail_is_taken_for_addresses_of_accounts_only() {
         ("postmaster", "250 2.1.5", "catcher"),
         ("any.one@catch.test", "250 2.1.5", "catcher"),
         ("app-tag@dash.test", "250 2.1.5", "dasher"),
+        // Nothing goes out from there, and what was sent before still comes back.
+        ("app+tag@off.test", "250 2.1.5", "dasher"),
+        ("nobody@off.test", "550 5.1.1", ""),
         ("nobody@localhost", "550 5.1.1", ""),
         ("rider-tag@localhost", "550 5.1.1", ""),
         ("app+tag@dash.test", "550 5.1.1", ""),
