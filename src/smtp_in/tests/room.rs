@@ -36,7 +36,6 @@ async fn a_client_that_holds_all_it_can_keeps_no_other_out() {
         client
     };
     let lines = |octets: usize| "x\r\n".repeat(octets / 3);
-    let lines = |octets: usize| "x\r\n".repeat(octets / 3);
     let chunk = |octets: usize, last: &str| format!("BDAT {octets}{last}\r\n{}", lines(octets));
     let (greedy, other) = ([127, 0, 0, 2], [127, 0, 0, 3]);
     let mut held = Vec::new();
