@@ -10,8 +10,8 @@ use tokio::time::timeout;
 const MAIL: &str = "MAIL FROM:<a@remote.example>";
 const RCPT: &str = "RCPT TO:<rider@localhost>";
 
-/// A server with accounts for one address, for all of a domain, for one of a domain with another separator, and
-/// without access.
+/// A server with accounts for one address, for all of a domain, for one of a domain with another separator and of one
+/// that is disabled, and without access.
 fn accounts() -> EmbeddedBuilder {
     let with = |name: &str, addresses: &[&str]| {
         let mut account = account(name);
@@ -22,10 +22,11 @@ fn accounts() -> EmbeddedBuilder {
     disabled.disabled = true;
     Embedded::builder()
         .domain(domain("catch.test"))
+        .domain(DomainRecord { disabled: true, ..domain("off.test") })
         .domain(DomainRecord { catchall_separator: '-', ..domain("dash.test") })
         .account(with("rider", &["müller@localhost"]))
         .account(with("catcher", &["@catch.test"]))
-        .account(with("dasher", &["app@dash.test"]))
+        .account(with("dasher", &["app@dash.test", "app@off.test"]))
         .account(disabled)
 }
 
@@ -41,6 +42,9 @@ async fn mail_is_taken_for_addresses_of_accounts_only() {
         ("postmaster", "250 2.1.5", "catcher"),
         ("any.one@catch.test", "250 2.1.5", "catcher"),
         ("app-tag@dash.test", "250 2.1.5", "dasher"),
+        // Nothing goes out from there, and what was sent before still comes back.
+        ("app+tag@off.test", "250 2.1.5", "dasher"),
+        ("nobody@off.test", "550 5.1.1", ""),
         ("nobody@localhost", "550 5.1.1", ""),
         ("rider-tag@localhost", "550 5.1.1", ""),
         ("app+tag@dash.test", "550 5.1.1", ""),
@@ -194,6 +198,41 @@ async fn a_message_that_is_too_large_is_refused_and_the_session_goes_on() {
     begin(&mut client).await;
     client.expect("BDAT 18446744073709551615", "552 5.3.4").await;
     assert_eq!(client.reply().await, "", "the connection is closed");
+}
+
+#[tokio::test]
+async fn lines_and_the_header_of_a_message_have_their_bounds_and_the_session_goes_on() {
+    let server = accounts().start().await;
+    let mut client = SmtpClient::ready(server.smtp()).await;
+    let (long, longer) = ("x".repeat(256 * 1024 - 12), "x".repeat(300_000));
+    let header = "X-Field: x\r\n".repeat(90_000);
+    // The text is the reason, which is to say what to do.
+    let table = [
+        (format!("Subject: s\r\n\r\n{long}\r\n"), ""),
+        (format!("Subject:{long}\r\n\r\nhi\r\n"), ""),
+        (format!("Subject: s\r\n\r\n{longer}\r\nRSET\r\n"), "quoted-printable or base64"),
+        (format!("Subject: {longer}\r\n\r\nhi\r\n"), "quoted-printable or base64"),
+        (format!("{header}\r\nhi\r\n"), "shorten it"),
+        (format!("{}\r\n{header}", &header[..1_000_000 / 12 * 12]), ""),
+    ];
+    for (number, (content, refused)) in table.iter().enumerate() {
+        for by_chunks in [false, true] {
+            client.expect(MAIL, "250").await;
+            client.expect(RCPT, "250").await;
+            let reply = if by_chunks {
+                client.write(format!("BDAT {} LAST\r\n{content}", content.len()).as_bytes()).await;
+                client.reply().await
+            } else {
+                client.expect("DATA", "354").await;
+                client.command(&format!("{content}.")).await
+            };
+            let start = if refused.is_empty() { "250 2.0.0 Stored" } else { "554 5.6.0 " };
+            let what = format!("row {number}, by chunks: {by_chunks}: {reply}");
+            assert!(reply.starts_with(start) && reply.contains(refused), "{what}");
+        }
+    }
+    assert_eq!(server.inbox("rider").len(), 6);
+    client.expect("QUIT", "221").await;
 }
 
 #[tokio::test]

@@ -59,6 +59,7 @@ mod sessions;
 mod simulated_failures;
 mod slow_receivers;
 mod smtp_in;
+mod smtp_roles;
 mod start_up;
 mod submission;
 mod submission_clients;

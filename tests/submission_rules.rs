@@ -70,6 +70,7 @@ async fn each_rule_has_its_code() {
     let from = "MAIL FROM:<rider@localhost>";
     let whole = "From: rider@localhost\r\nSubject: s\r\n\r\nhi";
     let with = |fields: &str| format!("From: rider@localhost\r\n{fields}\r\n\r\nhi");
+    let long = "x".repeat(300_000);
     // Each line, and what its answer begins with; the last of them is refused.
     let cases: Vec<(&str, Vec<(String, &str)>)> = vec![
         ("another's address", vec![("MAIL FROM:<other@localhost>".into(), "550 5.7.1")]),
@@ -114,6 +115,12 @@ async fn each_rule_has_its_code() {
         (
             "many Received",
             content(from, &["a@b.example"], &with("Received: x\r\n".repeat(200).trim_end()), "554 5.4.6"),
+        ),
+        ("a long line", content(from, &["a@b.example"], &format!("{whole}\r\n{long}"), "554 5.6.0")),
+        ("a long field", content(from, &["a@b.example"], &with(&format!("Subject: {long}")), "554 5.6.0")),
+        (
+            "a long header",
+            content(from, &["a@b.example"], &with("X: y\r\n".repeat(200_000).trim_end()), "554 5.6.0"),
         ),
         ("a bare newline", content(from, &["a@b.example"], &with("Subject: a\nb"), "554 5.6.0")),
     ];

@@ -12,6 +12,7 @@ use smtp::{
 use std::num::NonZeroU32;
 
 const MAX_MESSAGE: usize = 2_000;
+const MAX_LINE: usize = 200;
 
 /// What was said, and which messages came.
 #[derive(Debug, Default, PartialEq)]
@@ -64,6 +65,7 @@ fn converse<'a>(
                 let content = &message.content;
                 assert!(content.len() <= MAX_MESSAGE);
                 assert!(smtp::check_newlines(content).is_ok());
+                assert!(content.split_inclusive(|octet| *octet == b'\n').all(|line| line.len() <= MAX_LINE));
                 assert!(session.envelope().is_some_and(|envelope| !envelope.recipients.is_empty()));
                 session.answer(Reply::with_enhanced(
                     if content.len() % 2 == 0 { 250 } else { 451 },
@@ -131,6 +133,7 @@ fn options(auth: Option<AuthOffer>) -> ServerOptions {
     ServerOptions {
         hostname: "mx.example".into(),
         max_message_size: MAX_MESSAGE,
+        max_content_line: MAX_LINE,
         max_recipients: 5,
         max_errors: 20,
         max_idle_commands: 50,

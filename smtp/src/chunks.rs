@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::data::{DataProblem, check_newlines};
-use crate::kept::Kept;
+use crate::kept::{ContentLimits, Kept};
 
 /// Takes in the octets of all chunks of one message, however they are cut.
 ///
@@ -17,9 +17,9 @@ pub(crate) struct ChunkReceiver {
 }
 
 impl ChunkReceiver {
-    /// A receiver of at most `max` octets; `expected` is what the client declared, a hint.
-    pub(crate) fn new(max: usize, expected: usize) -> Self {
-        Self { kept: Kept::new(max, expected), after_cr: false }
+    /// `expected` is what the client declared, a hint.
+    pub(crate) fn new(limits: ContentLimits, expected: usize) -> Self {
+        Self { kept: Kept::new(limits, expected), after_cr: false }
     }
 
     /// Octets kept at the moment.
@@ -44,7 +44,11 @@ impl ChunkReceiver {
         };
         let complete = lines.strip_suffix(b"\r");
         self.after_cr = complete.is_some();
-        check_newlines(complete.unwrap_or(lines)).map_err(|_| DataProblem::BareNewline)?;
+        if check_newlines(complete.unwrap_or(lines)).is_err() {
+            // A line that is too long before it is the first problem.
+            self.kept.push(&octets[..octets.len() - lines.len() + until_bare(lines)])?;
+            return Err(DataProblem::BareNewline);
+        }
         self.kept.push(octets)
     }
 
@@ -60,12 +64,23 @@ impl ChunkReceiver {
     }
 }
 
+/// How many octets come before a CR or LF is found to be bare, which a CR is by the octet behind it.
+fn until_bare(octets: &[u8]) -> usize {
+    let mut before = b' ';
+    let bare = octets.iter().position(|&octet| {
+        let is_pair = (before == b'\r') == (octet == b'\n');
+        before = octet;
+        !is_pair
+    });
+    bare.unwrap_or(octets.len())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn receive(pieces: &[&[u8]]) -> Result<Bytes, DataProblem> {
-        let mut receiver = ChunkReceiver::new(10, 0);
+        let mut receiver = ChunkReceiver::new(ContentLimits { octets: 10, line: 9 }, 0);
         pieces.iter().try_for_each(|piece| receiver.push(piece))?;
         receiver.finish()
     }
@@ -73,6 +88,7 @@ mod tests {
     #[test]
     fn chunks_make_one_content_whose_lines_end_in_crlf() {
         let (bare, large) = (Err(DataProblem::BareNewline), Err(DataProblem::TooLarge));
+        let long = Err(DataProblem::LineTooLong);
         type Row = (&'static [u8], Result<&'static [u8], DataProblem>);
         let table: &[Row] = &[
             (b"", Ok(b"")),
@@ -87,9 +103,19 @@ mod tests {
             (b"a\r\r\n", bare),
             (b"a\r\n\n", bare),
             (b"\r\n\r", bare),
-            (b"0123456789", large),
-            (b"01234567\r\n", Ok(b"01234567\r\n")),
-            (b"0123456789a", large),
+            (b"0\r\n1\r\n3456", large),
+            (b"0\r\n1\r\n34\r\n", Ok(b"0\r\n1\r\n34\r\n")),
+            (b"0\r\n1\r\n34567", large),
+            (b"0123456\r\n", Ok(b"0123456\r\n")),
+            (b"0123456", Ok(b"0123456\r\n")),
+            (b"01234567", long),
+            (b"01234567\r\n", long),
+            (b"0123456789", long),
+            (b"0123456789\n", long),
+            (b"01234567\n", bare),
+            (b"01234567\r", bare),
+            (b"012345678\r", long),
+            (b"\n0123456789", bare),
         ];
         for (content, expected) in table {
             let expected = expected.map(Bytes::from_static);

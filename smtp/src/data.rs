@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use memchr::{memchr_iter, memchr2, memmem};
 
-use crate::kept::Kept;
+use crate::kept::{ContentLimits, Kept};
 
 /// Octets of one slice the stuffer gives out.
 const MAX_SLICE: usize = 256 * 1024;
@@ -118,6 +118,9 @@ pub enum DataProblem {
     /// More octets than the limit.
     #[error("the message is too large")]
     TooLarge,
+    /// A line with more octets than the limit.
+    #[error("the message has too long a line")]
+    LineTooLong,
     /// A CR without LF or an LF without CR.
     #[error("the message has a bare CR or a bare LF")]
     BareNewline,
@@ -135,13 +138,12 @@ pub enum DataProgress {
 }
 
 impl DataReceiver {
-    /// A receiver of at most `max` octets of content, stuffed dots not counted; `expected` is what the client
-    /// declared, a hint.
-    pub fn new(max: usize, expected: usize) -> Self {
+    /// `expected` is how many octets of content the client declared, a hint.
+    pub fn new(limits: ContentLimits, expected: usize) -> Self {
         Self {
-            content: Ok(Kept::new(max, expected)),
+            content: Ok(Kept::new(limits, expected)),
             state: Seen::LineStart,
-            allowance: swallow_allowance(max),
+            allowance: swallow_allowance(limits.octets),
         }
     }
 
@@ -249,7 +251,11 @@ mod tests {
     }
 
     fn receive(chunks: &[&[u8]], max: usize) -> (DataProgress, Result<Bytes, DataProblem>) {
-        let mut receiver = DataReceiver::new(max, 0);
+        receive_within(ContentLimits { octets: max, line: usize::MAX }, chunks)
+    }
+
+    fn receive_within(limits: ContentLimits, chunks: &[&[u8]]) -> (DataProgress, Result<Bytes, DataProblem>) {
+        let mut receiver = DataReceiver::new(limits, 0);
         let mut read = 0;
         for chunk in chunks {
             match receiver.push(chunk) {
@@ -257,7 +263,7 @@ mod tests {
                 DataProgress::End(at) => return (DataProgress::End(read + at), receiver.finish()),
                 DataProgress::Abandon => return (DataProgress::Abandon, receiver.finish()),
             }
-            assert!(receiver.kept() <= max);
+            assert!(receiver.kept() <= limits.octets);
         }
         (DataProgress::More, receiver.finish())
     }
@@ -347,6 +353,33 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_is_too_long_is_read_to_the_end_of_the_data_and_not_kept() {
+        let (long, bare) = (Err(DataProblem::LineTooLong), Err(DataProblem::BareNewline));
+        type Row = (&'static [u8], Result<&'static [u8], DataProblem>);
+        let table: &[Row] = &[
+            (b"abc\r\n.\r\n", Ok(b"abc\r\n")),
+            (b"..bc\r\n..bc\r\n.\r\n", Ok(b".bc\r\n.bc\r\n")),
+            (b"abcd\r\n.\r\n", long),
+            (b"a\r\nabcd\r\na\r\n.\r\n", long),
+            (b"...cd\r\n.\r\n", long),
+            (b"abcdef\r\n..\r\n.a\r\nDATA\r\n.\r\n", long),
+            (b"abcdef\n\r\n.\r\n", long),
+            (b"abcde\rf\r\n.\r\n", long),
+            (b"abc\nabcdef\r\n.\r\n", bare),
+            (b"abc\rabcdef\r\n.\r\n", bare),
+        ];
+        for (input, expected) in table {
+            for size in 1..=input.len() {
+                let chunks: Vec<&[u8]> = input.chunks(size).collect();
+                let (progress, content) = receive_within(ContentLimits { octets: 99, line: 5 }, &chunks);
+                let shown = input.escape_ascii();
+                assert_eq!(progress, DataProgress::End(input.len()), "{shown} in pieces of {size}");
+                assert_eq!(content, expected.map(Bytes::from_static), "{shown} in pieces of {size}");
+            }
+        }
+    }
+
+    #[test]
     fn data_without_end_is_given_up() {
         let input = vec![b'x'; SWALLOW_MARGIN + 21];
         assert_eq!(receive(&[&input[..SWALLOW_MARGIN + 20]], 10).0, DataProgress::More);
@@ -372,7 +405,10 @@ mod tests {
                                                size in 1usize..7) {
             let wire = parts.concat() + "\r\n.\r\n";
             let whole = receive(&[wire.as_bytes()], 30);
-            prop_assert_eq!(whole, receive(&wire.as_bytes().chunks(size).collect::<Vec<_>>(), 30));
+            let pieces: Vec<_> = wire.as_bytes().chunks(size).collect();
+            prop_assert_eq!(whole, receive(&pieces, 30));
+            let limits = ContentLimits { octets: 30, line: 6 };
+            prop_assert_eq!(receive_within(limits, &[wire.as_bytes()]), receive_within(limits, &pieces));
         }
     }
 }

@@ -24,14 +24,15 @@ pub use client::{ClientSession, ClientStep, Timeouts};
 pub use command::{Command, CommandError, MailCommand, RcptCommand};
 pub use data::{BareNewline, DataProblem, DataProgress, DataReceiver, DotStuffer, check_newlines};
 pub use extensions::{Extensions, FutureRelease, Limits, SizeLimit};
+pub use kept::ContentLimits;
 pub use lines::{LineError, LineReader};
 pub use params::{Body, Hold, Notify, OriginalRecipient, Ret};
 pub use reply::{EnhancedCode, ProtocolError, Reply, ReplyParser};
 pub use sasl::{Login, LoginError, MalformedLogin};
 pub use scram::{ChannelBindings, ScramServerKeys, Sha256};
 pub use server::{
-    AuthAnswer, AuthOffer, AuthQuestion, Envelope, Peer, ReceivedMessage, ServerOptions, ServerSession,
-    ServerStep, ServerTimeouts,
+    AuthAnswer, AuthOffer, AuthQuestion, Awaited, Envelope, Peer, ReceivedMessage, ServerOptions,
+    ServerSession, ServerStep, ServerTimeouts,
 };
 pub use transaction::{Failure, Phase, Recipient, RecipientResult, Transaction, TransactionResult};
 pub use xtext::{decode_xtext, encode_xtext};

@@ -26,7 +26,7 @@ use transaction::Transaction;
 
 pub use auth::{AuthAnswer, AuthOffer, AuthQuestion};
 pub use options::{ServerOptions, ServerTimeouts};
-pub use step::{Envelope, Peer, ReceivedMessage, ServerStep};
+pub use step::{Awaited, Envelope, Peer, ReceivedMessage, ServerStep};
 
 /// Octets of a command line, CR LF included: the 512 of RFC 5321 and what the extensions add to MAIL.
 const MAX_LINE: usize = 2_048;
@@ -178,7 +178,9 @@ impl ServerSession {
             }
             let timeouts = &self.options.timeouts;
             return match &self.mode {
-                Mode::Data(_) | Mode::Chunk(_) => ServerStep::Read { timeout: timeouts.data },
+                Mode::Data(_) | Mode::Chunk(_) => {
+                    ServerStep::Read { awaited: Awaited::Content, timeout: timeouts.data }
+                }
                 Mode::Handshake => ServerStep::StartTls,
                 Mode::Silent => ServerStep::Silent { timeout: timeouts.silence },
                 Mode::Closing => ServerStep::Close,
@@ -187,7 +189,9 @@ impl ServerSession {
                 | Mode::Asked(_)
                 | Mode::Mail(_)
                 | Mode::Rcpt(_)
-                | Mode::Message(_) => ServerStep::Read { timeout: timeouts.command },
+                | Mode::Message(_) => {
+                    ServerStep::Read { awaited: Awaited::Command, timeout: timeouts.command }
+                }
             };
         }
     }
@@ -296,6 +300,13 @@ impl ServerSession {
     /// What was accepted of the message under way, until the answer to [`ServerStep::Message`].
     pub fn envelope(&self) -> Option<&Envelope> {
         self.transaction.open().map(|open| &open.envelope)
+    }
+
+    /// Whether content of a message is on its way: from the answer to DATA or the first BDAT to its end, between its
+    /// chunks too.
+    pub fn content_is_coming(&self) -> bool {
+        matches!(self.mode, Mode::Data(_) | Mode::Chunk(_))
+            || self.transaction.open().is_some_and(|open| open.chunks.is_some())
     }
 
     /// Octets of content that the session holds of the message under way, until the answer to

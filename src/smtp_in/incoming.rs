@@ -3,7 +3,7 @@
 use super::{
     authentication::{self, Authenticator, AuthorsFault, Bringer, Demand, Received, Results},
     metrics::Metrics,
-    prepare::{Prepared, Unready, has_looped, prepare},
+    prepare::{Prepared, Unready, check_header, prepare},
     simulated::{self, Simulated},
     trace::Trace,
 };
@@ -200,13 +200,13 @@ impl Incoming {
         Ok(())
     }
 
-    /// Reads a message that does not run in a circle.
+    /// Reads a message whose header is as it may be.
     async fn receive(&self, content: Bytes) -> Result<Received, Answer> {
         let verifying = self.authenticator.asks();
         let large = content.len() > READ_AT_ONCE_MAX;
-        let work = move || match has_looped(&content) {
-            true => Err(Unready::Loop),
-            false => Ok(Received::read(content, verifying)),
+        let work = move || {
+            check_header(&content)?;
+            Ok(Received::read(content, verifying))
         };
         work_on(large, work).await.map_err(broken)?.map_err(not_ready)
     }
@@ -287,6 +287,7 @@ fn broken(error: JoinError) -> Answer {
 
 fn not_ready(unready: Unready) -> Answer {
     match unready {
+        Unready::LongHeader => say(554, 6, 0, "The header of the message is longer than 1 MiB, shorten it"),
         Unready::Loop => say(554, 4, 6, "Too many Received fields: the message runs in a circle"),
         Unready::Store(StoreError::Full) => no_room(),
         Unready::Store(error) => {

@@ -1,5 +1,8 @@
 //! Sessions over real sockets, with a real store behind them.
 
+mod room;
+mod times;
+
 use super::*;
 use crate::{
     app::Mode,
@@ -17,7 +20,7 @@ use std::{
 use store::records::{AddressPattern, MessageRecord};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::timeout,
 };
 
@@ -347,98 +350,6 @@ async fn an_answer_stands_for_each_way_in_which_storing_fails() {
     }
 }
 
-#[actix_web::test]
-async fn a_client_that_says_nothing_is_told_so_and_left() {
-    let server = TestServer::start(Mode::Serve);
-    tokio::time::pause();
-    let said = server.drive(1000, b"").await;
-    assert_eq!(said.lines().nth(1).map(|line| &line[..9]), Some("421 4.4.2"), "{said}");
-}
-
-#[actix_web::test]
-async fn a_transfer_ends_when_all_together_hold_too_much() {
-    let server = TestServer::start(Mode::Serve);
-    let script = format!("EHLO c\r\n{MAIL}{RCPT}DATA\r\n{}", "x\r\n".repeat(1000));
-    let said = server.drive(1000, script.as_bytes()).await;
-    assert!(said.lines().last().is_some_and(|line| line.starts_with("421 4.3.1")), "{said}");
-    assert!(server.inbox("rider").is_empty());
-}
-
-#[actix_web::test]
-async fn chunks_count_together_in_what_transfers_hold() {
-    let server = TestServer::start(Mode::Serve);
-    let chunk = format!("BDAT 400\r\n{}", "x\r\nx".repeat(100));
-    let script = format!("EHLO c\r\n{MAIL}{RCPT}{}", chunk.repeat(3));
-    let said = server.drive(1000, script.as_bytes()).await;
-    assert_eq!(said.lines().last().map(|line| &line[..9]), Some("421 4.3.1"), "{said}");
-    // What is refused takes no room.
-    let message = "BDAT 6 LAST\r\n\r\nhi\r\n";
-    let script = format!("EHLO c\r\n{}{MAIL}{RCPT}{message}QUIT\r\n", chunk.repeat(3));
-    let said = server.drive(1000, script.as_bytes()).await;
-    assert!(said.contains("250 2.0.0 Stored as ") && said.ends_with("221 2.0.0 Bye\r\n"), "{said}");
-}
-
-#[actix_web::test]
-async fn a_session_that_never_rests_is_ended_at_last() {
-    let server = TestServer::start(Mode::Serve);
-    tokio::time::pause();
-    let minutes = |count: u64| Duration::from_secs(60 * count);
-    let begin = format!("{MAIL}{RCPT}");
-    // What the client says at first, and then every other minute until it is left, and after how long that is.
-    for (first, then, end) in [
-        ("", "NOOP\r\n", minutes(60)),
-        ("", "BDAT 4\r\nNOOP", minutes(60)),
-        ("", "MAIL FROM:<>\r\nRSET\r\n", minutes(60)),
-        ("", &format!("{begin}RSET\r\n{begin}BDAT 6\r\n\r\nhi\r\nRSET\r\n"), minutes(60)),
-        (&begin, "NOOP\r\n", minutes(120)),
-        (&begin, "BDAT 3\r\nx\r\n", minutes(120)),
-        (&format!("{begin}DATA\r\n"), "x\r\n", minutes(120)),
-        (&format!("{begin}BDAT 1000\r\n"), "x\r\n", minutes(120)),
-    ] {
-        let begun = tokio::time::Instant::now();
-        let said = server.converse(100_000, async |stream| persist(stream, first, then).await).await;
-        let (last, lasted) = (said.lines().last().unwrap_or_default(), begun.elapsed());
-        assert!(last.starts_with("421 4.4.2"), "{first:?} {then:?}: {last}");
-        assert!((end..end + minutes(2)).contains(&lasted), "{first:?} {then:?} took {lasted:?}");
-    }
-}
-
-/// Says something first, and something else every other minute until the server closes; gives all it said.
-async fn persist(stream: DuplexStream, first: &str, then: &str) -> String {
-    let (mut read, mut write) = tokio::io::split(stream);
-    let (mut said, mut buffer) = (String::new(), [0; 1024]);
-    write.write_all(format!("EHLO c\r\n{first}").as_bytes()).await.unwrap();
-    loop {
-        match timeout(Duration::from_secs(120), read.read(&mut buffer)).await {
-            Ok(Ok(0) | Err(_)) => return said,
-            Ok(Ok(count)) => said.push_str(&String::from_utf8_lossy(&buffer[..count])),
-            // The server may be gone: what it said is still to be read.
-            Err(_) => drop(write.write_all(then.as_bytes()).await),
-        }
-    }
-}
-
-#[actix_web::test]
-async fn a_message_that_began_in_time_is_taken_and_no_other_begins() {
-    let server = TestServer::start(Mode::Serve);
-    tokio::time::pause();
-    let client = async |mut stream: DuplexStream| {
-        stream.write_all(format!("EHLO c\r\n{MAIL}{RCPT}").as_bytes()).await.unwrap();
-        for _ in 0..16 {
-            tokio::time::sleep(Duration::from_secs(4 * 60)).await;
-            stream.write_all(b"NOOP\r\n").await.unwrap();
-        }
-        stream.write_all(format!("BDAT 6 LAST\r\n\r\nhi\r\n{MAIL}").as_bytes()).await.unwrap();
-        let mut said = String::new();
-        stream.read_to_string(&mut said).await.unwrap();
-        said
-    };
-    let said = server.converse(100_000, client).await;
-    let ends: Vec<_> = said.lines().rev().take(2).collect();
-    assert!(ends[1].starts_with("250 2.0.0 Stored") && ends[0].starts_with("421 4.4.2"), "{said}");
-    assert_eq!(server.inbox("rider").len(), 1);
-}
-
 fn stuffed(content: &str) -> String {
     content
         .split_inclusive("\r\n")
@@ -468,6 +379,20 @@ impl TestServer {
     }
 
     fn start_with(mode: Mode, pending_max: usize, change: impl FnOnce(&mut Settings)) -> TestServer {
+        Self::start_with_room(mode, pending_max, 1 << 30, change)
+    }
+
+    /// With room for so many bytes of messages in the middle of their transfer.
+    fn with_room(transfers_max: usize, change: impl FnOnce(&mut Settings)) -> TestServer {
+        Self::start_with_room(Mode::Serve, 100, transfers_max, change)
+    }
+
+    fn start_with_room(
+        mode: Mode,
+        pending_max: usize,
+        transfers_max: usize,
+        change: impl FnOnce(&mut Settings),
+    ) -> TestServer {
         let mut setup = Setup::new("mx.example", |settings| {
             settings.dns.nameservers = vec![no_names()];
             change(settings);
@@ -478,7 +403,7 @@ impl TestServer {
         let (app, dir) = setup.start();
         let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let mut smtp = SmtpServer::new(&app).unwrap();
+        let mut smtp = SmtpServer::with_room(&app, transfers_max).unwrap();
         smtp.serve(listener, &Rc::new(IncomingMail::new(&app).unwrap()), Secured::Never).unwrap();
         let smtp = Some(smtp);
         TestServer { app, smtp, address, _dir: dir }
@@ -486,6 +411,15 @@ impl TestServer {
 
     async fn connect(&self) -> Client {
         Client(BufReader::new(TcpStream::connect(self.address).await.unwrap()))
+    }
+
+    /// From an address of this machine, greeted.
+    async fn client_from(&self, address: [u8; 4]) -> Client {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((address, 0).into()).unwrap();
+        let mut client = Client(BufReader::new(socket.connect(self.address).await.unwrap()));
+        assert_eq!(client.reply().await, "220 mx.example ESMTP\r\n");
+        client
     }
 
     /// A client that has been greeted.

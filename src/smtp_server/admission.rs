@@ -54,6 +54,13 @@ impl Admission {
     }
 }
 
+impl Pass {
+    /// Whose session it is.
+    pub(super) fn client(&self) -> IpAddr {
+        self.client
+    }
+}
+
 impl Drop for Pass {
     fn drop(&mut self) {
         let mut open = self.admission.open.borrow_mut();

@@ -94,6 +94,7 @@ impl<O: Owner> Conversation<O> {
 
     async fn talk<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) -> End {
         let Conversation { session, owner, transfer, deadlines, phase, buffer } = self;
+        deadlines.answered();
         loop {
             end_if_asked(session, phase);
             match session.step() {
@@ -101,15 +102,20 @@ impl<O: Owner> Conversation<O> {
                     if !write(stream, &bytes).await {
                         return End::Lost;
                     }
+                    deadlines.answered();
                 }
                 ServerStep::Read { .. } | ServerStep::Message(_) if !transfer.hold(session.held()) => {
                     refuse(stream).await;
                     return End::Said;
                 }
-                ServerStep::Read { timeout } => {
-                    let until = deadlines.next(session.envelope().is_some(), timeout);
+                ServerStep::Read { awaited, timeout } => {
+                    let (content, message) = (session.content_is_coming(), session.envelope().is_some());
+                    let until = deadlines.next(awaited, timeout, content, message);
                     match read(stream, buffer, phase, until).await {
-                        Heard::Bytes(count) => session.received(&buffer[..count]),
+                        Heard::Bytes(count) => {
+                            deadlines.heard(count);
+                            session.received(&buffer[..count]);
+                        }
                         Heard::End => session.peer_closed(),
                         Heard::Nothing => session.timed_out(),
                         Heard::Phase => {}

@@ -4,6 +4,7 @@ mod admission;
 mod deadlines;
 mod driver;
 mod owner;
+mod pace;
 mod transfers;
 
 pub(crate) use driver::Secured;
@@ -13,7 +14,7 @@ pub(crate) use owner::{Answer, Client, Owner, Service, usual_options};
 pub(crate) use testing::converse;
 
 use crate::app::{App, Mode};
-use admission::Admission;
+use admission::{Admission, Pass};
 use bytes::BytesMut;
 use deadlines::Deadlines;
 use prometheus::{IntCounterVec, Opts};
@@ -29,10 +30,11 @@ use tokio::{
     sync::watch,
     task::{JoinError, JoinHandle, JoinSet},
 };
-use transfers::Transfers;
+use transfers::{Transfer, Transfers};
 
 /// Bytes of messages that may be held in the middle of their transfer, all sessions together; three of the largest
-/// message where that is more.
+/// message where that is more, so that a client alone, which may hold half of it, can bring one. Small messages do not
+/// count (see [`Transfers`]).
 const TRANSFERS_MAX: usize = 512 * 1024 * 1024;
 /// Wait after an error of accept: most often there are no file descriptors left, which takes a moment to change.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -64,7 +66,12 @@ impl SmtpServer {
     /// # Errors
     /// When the app's registry has the counter already.
     pub fn new(app: &App) -> io::Result<SmtpServer> {
-        let shared = Rc::new(Shared::new(app).map_err(io::Error::other)?);
+        SmtpServer::with_room(app, TRANSFERS_MAX)
+    }
+
+    /// The same, with room for so many bytes of messages in the middle of their transfer instead of [`TRANSFERS_MAX`].
+    pub(crate) fn with_room(app: &App, transfers_max: usize) -> io::Result<SmtpServer> {
+        let shared = Rc::new(Shared::new(app, transfers_max).map_err(io::Error::other)?);
         let (phase, _) = watch::channel(Phase::Open);
         Ok(SmtpServer { shared, phase, running: Vec::new() })
     }
@@ -108,10 +115,11 @@ struct Shared {
     session_time: Duration,
     admission: Rc<Admission>,
     transfers: Rc<Transfers>,
+    mode: Mode,
 }
 
 impl Shared {
-    fn new(app: &App) -> prometheus::Result<Shared> {
+    fn new(app: &App, transfers_max: usize) -> prometheus::Result<Shared> {
         let limits = &app.settings.limits;
         let per_client_max = match app.mode {
             Mode::Serve => limits.smtp_sessions_per_client_max,
@@ -129,7 +137,16 @@ impl Shared {
             sessions,
             session_time: limits.smtp_session_time,
             admission: Rc::new(Admission::new(limits.smtp_sessions_max, per_client_max)),
-            transfers: Rc::new(Transfers::new(TRANSFERS_MAX.max(message_size_max.saturating_mul(3)))),
+            transfers: Rc::new(Transfers::new(transfers_max.max(message_size_max.saturating_mul(3)))),
+            mode: app.mode,
+        })
+    }
+
+    fn transfer_for(&self, pass: &Pass) -> Transfer {
+        self.transfers.begin(match self.mode {
+            Mode::Serve => Some(pass.client()),
+            // As many places, so as much room: they have one address.
+            Mode::Local => None,
         })
     }
 }
@@ -185,7 +202,7 @@ impl<S: Service> Listening<S> {
         let conversation = driver::Conversation::new(
             ServerSession::new(options),
             self.service.owner(remote),
-            self.shared.transfers.begin(),
+            self.shared.transfer_for(&pass),
             Deadlines::new(self.shared.session_time),
             phase.clone(),
         );
@@ -232,7 +249,7 @@ mod testing {
         transfer_max: usize,
         client: impl AsyncFnOnce(DuplexStream) -> T,
     ) -> T {
-        let transfer = Rc::new(Transfers::new(transfer_max)).begin();
+        let transfer = Rc::new(Transfers::new(transfer_max)).begin(None);
         let (_phase, watched) = watch::channel(Phase::Open);
         let (ours, theirs) = tokio::io::duplex(1 << 20);
         let session = ServerSession::new(service.options());

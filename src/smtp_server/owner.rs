@@ -12,6 +12,10 @@ use std::net::IpAddr;
 /// have are allowed on top, since each may be refused.
 const IDLE_COMMANDS: u32 = 100;
 
+/// Octets of a line of a message at most, CR LF included. Far more than the 1,000 of RFC 5321, for real mail has such
+/// lines and refusing it loses it; and little enough for those who hold a line in memory.
+const CONTENT_LINE_MAX: usize = 256 * 1024;
+
 /// What sessions of every role are told: without logins, and with the extensions that need nothing of their owner.
 pub(crate) fn usual_options(app: &App) -> ServerOptions {
     let limits = &app.settings.limits;
@@ -19,6 +23,7 @@ pub(crate) fn usual_options(app: &App) -> ServerOptions {
     ServerOptions {
         hostname: app.hostname.as_ascii().to_owned(),
         max_message_size: usize::try_from(limits.message_size_max).unwrap_or(usize::MAX),
+        max_content_line: CONTENT_LINE_MAX,
         max_recipients: limits.recipients_max,
         max_errors: bounded(limits.smtp_errors_max),
         max_idle_commands: IDLE_COMMANDS.saturating_add(bounded(limits.recipients_max).saturating_mul(2)),

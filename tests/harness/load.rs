@@ -4,9 +4,13 @@ use super::{Api, Sent, SmtpPeer, eventually};
 use serde_json::json;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io,
+    net::SocketAddr,
     sync::{Arc, Mutex},
 };
 use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::TcpStream,
     sync::watch,
     task::{JoinSet, yield_now},
 };
@@ -14,10 +18,13 @@ use tokio::{
 /// Domains that the recipients are spread over.
 const DOMAINS: usize = 5;
 
-/// Senders that go on until they are stopped.
-pub(crate) struct Load {
-    servers: watch::Sender<Option<Api>>,
-    acknowledged: Arc<Mutex<Vec<String>>>,
+/// Message-IDs.
+type Acknowledged = Arc<Mutex<Vec<String>>>;
+
+/// Senders that go on until they are stopped, and reach the server by `S`.
+pub(crate) struct Load<S = Api> {
+    servers: watch::Sender<Option<S>>,
+    acknowledged: Acknowledged,
     senders: JoinSet<()>,
 }
 
@@ -29,17 +36,31 @@ impl Load {
 
     /// The same, each message to so many recipients of one domain.
     pub(crate) fn to_many(senders: usize, recipients: usize) -> Load {
-        let servers = watch::Sender::new(None);
-        let acknowledged = Arc::<Mutex<Vec<String>>>::default();
-        let senders = (0..senders)
-            .map(|number| send_on(number, recipients, servers.subscribe(), acknowledged.clone()))
-            .collect();
+        Load::of(senders, |number, servers, acknowledged| send_on(number, recipients, servers, acknowledged))
+    }
+}
+
+impl Load<SocketAddr> {
+    /// Starts so many servers that bring mail to the rider by SMTP, each in one session at a time.
+    pub(crate) fn by_smtp(senders: usize) -> Load<SocketAddr> {
+        Load::of(senders, bring_on)
+    }
+}
+
+impl<S> Load<S> {
+    fn of<F: Future<Output = ()> + Send + 'static>(
+        senders: usize,
+        sender: impl Fn(usize, watch::Receiver<Option<S>>, Acknowledged) -> F,
+    ) -> Load<S> {
+        let (servers, acknowledged) = (watch::Sender::new(None), Acknowledged::default());
+        let senders =
+            (0..senders).map(|number| sender(number, servers.subscribe(), acknowledged.clone())).collect();
         Load { servers, acknowledged, senders }
     }
 
     /// Has all calls made to that server from now on.
-    pub(crate) fn use_server(&self, api: Api) {
-        self.servers.send_replace(Some(api));
+    pub(crate) fn use_server(&self, server: S) {
+        self.servers.send_replace(Some(server));
     }
 
     /// Has no calls made until there is a server again.
@@ -78,7 +99,7 @@ async fn send_on(
     number: usize,
     recipients: usize,
     mut servers: watch::Receiver<Option<Api>>,
-    acknowledged: Arc<Mutex<Vec<String>>>,
+    acknowledged: Acknowledged,
 ) {
     for count in 0_u64.. {
         // An error here means that the load was stopped.
@@ -103,6 +124,61 @@ async fn send_on(
         }
         yield_now().await;
     }
+}
+
+/// Messages that are brought in one session.
+const SESSION: usize = 20;
+
+async fn bring_on(
+    number: usize,
+    mut servers: watch::Receiver<Option<SocketAddr>>,
+    acknowledged: Acknowledged,
+) {
+    let mut ids = (0_u64..).map(|count| format!("<{count}.{number}@remote.example>"));
+    loop {
+        // An error here means that the load was stopped.
+        let Ok(server) = servers.wait_for(Option::is_some).await.map(|server| *server) else { return };
+        if servers.has_changed().is_err() {
+            return;
+        }
+        let server = server.expect("it was waited for");
+        // Where the server is gone, nothing was promised.
+        let _ = bring(server, ids.by_ref().take(SESSION), &acknowledged).await;
+        yield_now().await;
+    }
+}
+
+/// Brings a message of each id, in one session.
+async fn bring(
+    server: SocketAddr,
+    ids: impl Iterator<Item = String>,
+    acknowledged: &Acknowledged,
+) -> io::Result<()> {
+    let mut stream = BufReader::new(TcpStream::connect(server).await?);
+    reply(&mut stream).await?;
+    stream.write_all(b"HELO remote.example\r\n").await?;
+    reply(&mut stream).await?;
+    for id in ids {
+        stream.write_all(b"MAIL FROM:<a@remote.example>\r\nRCPT TO:<rider@localhost>\r\nDATA\r\n").await?;
+        for _ in 0..3 {
+            reply(&mut stream).await?;
+        }
+        let lines = "some text\r\n".repeat(id.len() * 20);
+        stream.write_all(format!("Message-ID: {id}\r\n\r\n{lines}.\r\n").as_bytes()).await?;
+        let said = reply(&mut stream).await?;
+        match &said[..3] {
+            "250" => acknowledged.lock().expect("no holder panics").push(id),
+            code => assert!(["452", "421"].contains(&code), "{said}"),
+        }
+    }
+    Ok(())
+}
+
+/// A reply of one line.
+async fn reply(stream: &mut BufReader<TcpStream>) -> io::Result<String> {
+    let mut line = String::new();
+    stream.read_line(&mut line).await?;
+    if line.ends_with("\r\n") { Ok(line) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
 /// Waits until every acknowledged message was delivered at least once.

@@ -590,6 +590,7 @@ fn server_options(dsn: bool) -> ServerOptions {
     ServerOptions {
         hostname: "peer.example".into(),
         max_message_size: 1 << 20,
+        max_content_line: 1 << 20,
         max_recipients: 100,
         max_errors: 10,
         max_idle_commands: 100,

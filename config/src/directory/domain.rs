@@ -16,7 +16,7 @@ pub struct DomainEntry {
     pub name: Domain,
     /// What stands between an address and a FromID or tag.
     pub catchall_separator: char,
-    /// Nothing may be sent from it.
+    /// Nothing may be sent from it. Mail to it is taken all the same, so that reports about what was sent come back.
     pub disabled: bool,
     /// Its keys, at most 16; `None`: they stay as they are.
     pub dkim: Option<Vec<DkimEntry>>,

@@ -428,6 +428,7 @@ fn deliver(transactions: &[Transaction], extensions: Extensions, size: usize) ->
     let mut server = ServerSession::new(ServerOptions {
         hostname: "mx.example".into(),
         max_message_size: 1_000_000,
+        max_content_line: 1_000_000,
         max_recipients: 3,
         max_errors: 3,
         max_idle_commands: 100,

@@ -3,7 +3,6 @@
 //! The octets of a chunk follow its command whatever is thought of it. They are read to their end before it is
 //! answered, so that nothing in them can be taken for commands.
 
-use super::content::refusal;
 use super::transaction::Transaction;
 use super::{Mode, ServerSession, too_large};
 use crate::chunks::ChunkReceiver;
@@ -59,21 +58,25 @@ impl ServerSession {
         let Mode::Chunk(chunk) = &mut self.mode else { return };
         let (octets, behind) = bytes.split_at(bytes.len().min(chunk.rest));
         chunk.rest -= octets.len();
-        if let (Fate::Kept(_), Some(open)) = (&chunk.fate, self.transaction.open_mut())
-            && let Some(chunks) = &mut open.chunks
+        let (kept, complete) = (matches!(chunk.fate, Fate::Kept(_)), chunk.rest == 0);
+        if kept
+            && let Some(chunks) = self.transaction.open_mut().and_then(|open| open.chunks.as_mut())
             && let Err(problem) = chunks.push(octets)
         {
-            chunk.fate = Fate::Refused(refusal(problem));
             self.transaction = Transaction::Refused;
+            let refusal = self.refusal(problem);
+            if let Mode::Chunk(chunk) = &mut self.mode {
+                chunk.fate = Fate::Refused(refusal);
+            }
         }
-        if chunk.rest == 0 {
+        if complete {
             self.lines.push(behind);
             self.chunk_ended();
         }
     }
 
     fn fate(&mut self, size: usize) -> Fate {
-        let max = self.options.max_message_size;
+        let limits = self.options.content_limits();
         let open = match &mut self.transaction {
             Transaction::None => return Fate::Refused(Reply::with_enhanced(503, 5, 1, "MAIL first")),
             Transaction::Refused => return Fate::TooLate,
@@ -83,7 +86,7 @@ impl ServerSession {
             return Fate::Refused(Reply::with_enhanced(554, 5, 1, "No valid recipients"));
         }
         let expected = open.expected();
-        let chunks = open.chunks.get_or_insert_with(|| ChunkReceiver::new(max, expected.max(size)));
+        let chunks = open.chunks.get_or_insert_with(|| ChunkReceiver::new(limits, expected.max(size)));
         if chunks.has_room(size) { Fate::Kept(size) } else { Fate::Refused(too_large()) }
     }
 

@@ -18,7 +18,7 @@ impl ServerSession {
         if open.envelope.recipients.is_empty() {
             return self.refuse(&Reply::with_enhanced(554, 5, 1, "No valid recipients"));
         }
-        self.mode = Mode::Data(DataReceiver::new(self.options.max_message_size, open.expected()));
+        self.mode = Mode::Data(DataReceiver::new(self.options.content_limits(), open.expected()));
         self.say(&Reply::new(354, "Send the message, end with a dot on a line of its own"));
     }
 
@@ -41,17 +41,26 @@ impl ServerSession {
             Ok(content) => self.mode = Mode::Message(ReceivedMessage { content }),
             Err(problem) => {
                 self.transaction = Transaction::None;
-                self.refuse(&refusal(problem));
+                self.refuse(&self.refusal(problem));
             }
         }
     }
-}
 
-pub(super) fn refusal(problem: DataProblem) -> Reply {
-    match problem {
-        DataProblem::TooLarge => too_large(),
-        DataProblem::BareNewline => {
-            Reply::with_enhanced(554, 6, 0, "Lines of a message must end in CR LF, without bare CR or LF")
+    /// The answer to a message that is not as it should be.
+    pub(super) fn refusal(&self, problem: DataProblem) -> Reply {
+        let malformed = |text: &str| Reply::with_enhanced(554, 6, 0, text);
+        match problem {
+            DataProblem::TooLarge => too_large(),
+            DataProblem::LineTooLong => {
+                let max = self.options.max_content_line;
+                malformed(&format!(
+                    "A line of the message has more than {max} octets: \
+                     break it, or encode the text as quoted-printable or base64"
+                ))
+            }
+            DataProblem::BareNewline => {
+                malformed("Lines of a message must end in CR LF, without bare CR or LF")
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::AuthOffer;
 use crate::extensions::Extensions;
+use crate::kept::ContentLimits;
 
 /// What a server is told about itself.
 #[derive(Debug, Clone)]
@@ -12,6 +13,8 @@ pub struct ServerOptions {
     pub hostname: String,
     /// Octets of one message at most; announced as SIZE.
     pub max_message_size: usize,
+    /// Octets of one line of a message at most, CR LF included; one that is longer gets 554 5.6.0.
+    pub max_content_line: usize,
     /// Recipients of one message at most; one more gets 452 4.5.3.
     pub max_recipients: usize,
     /// Errors after which the session is ended with 421. An accepted message sets the count back.
@@ -28,12 +31,18 @@ pub struct ServerOptions {
     pub timeouts: ServerTimeouts,
 }
 
+impl ServerOptions {
+    pub(super) fn content_limits(&self) -> ContentLimits {
+        ContentLimits { octets: self.max_message_size, line: self.max_content_line }
+    }
+}
+
 /// How long to wait for a client (RFC 5321 section 4.5.3.2.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServerTimeouts {
-    /// The next command; 5 minutes.
+    /// The next command, or the next line in an exchange of AUTH, as a whole; 5 minutes.
     pub command: Duration,
-    /// More of the data; 3 minutes.
+    /// More of the data, however little; 3 minutes.
     pub data: Duration,
     /// How long a client that gets no answer is kept; 10 minutes.
     pub silence: Duration,

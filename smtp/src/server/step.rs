@@ -14,7 +14,9 @@ pub enum ServerStep {
     Write(Bytes),
     /// Read some bytes and give them to `received`, or call `peer_closed` or `timed_out`.
     Read {
-        /// How long to wait for them.
+        /// What they are to be.
+        awaited: Awaited,
+        /// How long to wait for that.
         timeout: Duration,
     },
     /// Is the client who it says it is? To be answered with [`super::ServerSession::answer_auth`].
@@ -34,6 +36,15 @@ pub enum ServerStep {
     },
     /// Close the connection.
     Close,
+}
+
+/// What is waited for, which says how the time counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awaited {
+    /// A line, whole: the time counts from the last answer, however its octets drip.
+    Command,
+    /// More of a message: the time counts from its latest octet.
+    Content,
 }
 
 /// Who a client says it is.

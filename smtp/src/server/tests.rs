@@ -13,6 +13,7 @@ fn options() -> ServerOptions {
     ServerOptions {
         hostname: "mx.example".into(),
         max_message_size: 100,
+        max_content_line: 1_000,
         max_recipients: 2,
         max_errors: 3,
         max_idle_commands: 10,

@@ -11,7 +11,7 @@ pub struct DomainRecord {
     pub name: Domain,
     /// What stands between an address and a FromID or tag: `rider+tag@localhost`.
     pub catchall_separator: char,
-    /// Nothing may be sent from it.
+    /// Nothing may be sent from it. Mail to it is taken all the same, so that reports about what was sent come back.
     pub disabled: bool,
     /// The keys that sign its mail, each with a selector.
     pub dkim: Vec<DkimKeyRecord>,

@@ -91,6 +91,31 @@ fn chunks_get_their_answers_however_the_input_is_cut() {
 }
 
 #[test]
+fn a_line_that_is_too_long_refuses_its_message_and_the_session_goes_on() {
+    let long = "554 5.6.0 A line of the message has more than 9 octets: \
+                break it, or encode the text as quoted-printable or base64\r\n";
+    let go = "354 Send the message, end with a dot on a line of its own\r\n";
+    let kept = |content: &str| format!("[1 {content}]250 2.0.0 kept\r\n");
+    let table = [
+        ("DATA\r\n1234567\r\n.\r\n", format!("{go}{}", kept("1234567\r\n"))),
+        ("DATA\r\n..234567\r\n.\r\n", format!("{go}{}", kept(".234567\r\n"))),
+        ("DATA\r\n12345678\r\nRSET\r\n.\r\n", format!("{go}{long}")),
+        ("BDAT 9 LAST\r\n1234567\r\n", kept("1234567\r\n")),
+        ("BDAT 10 LAST\r\n12345678\r\n", long.into()),
+        ("BDAT 8 LAST\r\n12345678", long.into()),
+        ("BDAT 5\r\n12345BDAT 5\r\n67890BDAT 6 LAST\r\nQUIT\r\n", format!("{}{long}{LATE}", received(5))),
+    ];
+    for (input, expected) in table {
+        let input = format!("{START}{input}NOOP\r\n");
+        for size in [usize::MAX, 1, 7] {
+            let options = ServerOptions { max_content_line: 9, ..session().options };
+            let said = talk(&mut ServerSession::new(options), input.as_bytes(), size);
+            assert_eq!(said, format!("{STARTED}{expected}{OK}"), "{input:?} in pieces of {size}");
+        }
+    }
+}
+
+#[test]
 fn a_chunk_too_large_to_be_dropped_ends_the_session_before_it_comes() {
     let allowance = swallow_allowance(options().max_message_size);
     for (start, fits) in [("", "503 5.5.1 MAIL first\r\n"), (START, LARGE)] {
@@ -206,7 +231,7 @@ proptest! {
         size in 1usize..9,
     ) {
         let input = parts.concat();
-        let generous = || ServerSession::new(ServerOptions { max_errors: 30, max_idle_commands: 50, ..session().options });
+        let generous = || ServerSession::new(ServerOptions { max_errors: 30, max_idle_commands: 50, max_content_line: 9, ..session().options });
         let whole = talk(&mut generous(), input.as_bytes(), usize::MAX);
         prop_assert_eq!(talk(&mut generous(), input.as_bytes(), size), whole);
     }
