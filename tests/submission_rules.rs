@@ -256,6 +256,33 @@ async fn extensions_do_what_they_say() {
     client.expect("QUIT", "221").await;
 }
 
+/// A client that heard no answer must not be told for a day that it may not send what was sent.
+#[tokio::test]
+async fn what_comes_again_is_acknowledged_though_the_account_may_send_no_more() {
+    let identity = Identity::self_signed(&[NAME]);
+    let peer = SmtpPeer::accepting().await;
+    let once = AccountRecord {
+        deduplicate_message_id: true,
+        max_outgoing_messages_per_day: Some(1),
+        max_first_time_recipients_per_day: Some(1),
+        ..rider()
+    };
+    let server = builder(&identity).account(once).deliver_to(&peer).start().await;
+    let mut client = session(&server, &identity, USER).await;
+    let text = |id: &str| format!("From: rider@localhost\r\nMessage-ID: <{id}@x>\r\n\r\nhi\r\n.");
+    for (id, to, answer) in [
+        ("a", "friend@remote.example", "250 2.6.0 Queued as 1"),
+        ("a", "friend@remote.example", "250 2.6.0 Queued as 1"),
+        ("b", "friend@remote.example", "451 4.7.1 The account may send to 1 recipient"),
+        ("a", "other@remote.example", "451 4.7.1 The account may send to 1 recipient"),
+        ("a", "friend@remote.example", "250 2.6.0 Queued as 1"),
+    ] {
+        client.envelope(USER, &[to]).await;
+        client.expect(&text(id), answer).await;
+    }
+    assert_eq!(queued(&server), 1);
+}
+
 #[tokio::test]
 async fn what_comes_again_is_queued_once_where_the_account_asks_for_it() {
     let identity = Identity::self_signed(&[NAME]);
