@@ -59,6 +59,8 @@ mod smtp_in;
 mod start_up;
 mod submission;
 mod submission_clients;
+mod submission_crash;
+mod submission_limits;
 mod submission_logins;
 mod submission_rules;
 mod suppress_cli;

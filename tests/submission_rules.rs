@@ -1,12 +1,9 @@
 //! What may be submitted, with the code of each rule, and what becomes of what is.
 
 use crate::harness::{
-    Embedded, EmbeddedBuilder, HookReceiver, Identity, PASSWORD, SmtpClient, SmtpPeer, USER, account,
-    address, domain,
+    Embedded, EmbeddedBuilder, HookReceiver, Identity, SmtpClient, SmtpPeer, USER, account, address, domain,
 };
-use base64::{Engine, prelude::BASE64_STANDARD};
 use mail::QueueId;
-use rustls::version::TLS13;
 use std::time::Duration;
 use store::records::{AccountRecord, DomainRecord, OutgoingWebhook, QueueRecord};
 use tokio::net::TcpStream;
@@ -33,17 +30,11 @@ fn builder(identity: &Identity) -> EmbeddedBuilder {
 
 /// A session over TLS that is logged in.
 async fn session(server: &Embedded, identity: &Identity, user: &str) -> Client {
-    let client = SmtpClient::open([127, 0, 0, 1].into(), server.submissions()).await;
-    let mut client = client.secure(NAME, identity.trusting(&[&TLS13])).await.expect("TLS");
-    assert!(client.reply().await.starts_with("220 "));
-    client.expect("EHLO client.example", "250").await;
-    let secret = BASE64_STANDARD.encode(format!("\0{user}\0{PASSWORD}"));
-    client.expect(&format!("AUTH PLAIN {secret}"), "235 2.7.0").await;
-    client
+    server.session(identity, user).await
 }
 
 fn queued(server: &Embedded) -> u64 {
-    server.app().handles.store.read(|view| view.last_queue_id()).expect("the store is read").0
+    server.queued()
 }
 
 fn message(server: &Embedded, id: u64) -> QueueRecord {
@@ -77,10 +68,19 @@ async fn each_rule_has_its_code() {
         ("no return path", vec![("MAIL FROM:<>".into(), "550 5.7.1")]),
         ("a domain that is disabled", vec![("MAIL FROM:<x@off.example>".into(), "550 5.7.1")]),
         ("no address", vec![("MAIL FROM:<rider>".into(), "501")]),
+        ("no room for a FromID", vec![(format!("MAIL FROM:<{}@all.example>", "x".repeat(60)), "553 5.1.7")]),
+        (
+            "two times to wait until",
+            vec![(format!("{from} HOLDFOR=60 HOLDUNTIL=2030-01-01T00:00:00Z"), "501")],
+        ),
         ("a size", vec![(format!("{from} SIZE=999999999999"), "552 5.3.4")]),
         ("too long a wait", vec![(format!("{from} HOLDFOR=99999999"), "501 5.5.4")]),
         ("an unknown parameter", vec![(format!("{from} MT-PRIORITY=3"), "555 5.5.4")]),
         ("what DSN has not", vec![(from.into(), "250"), (format!("{FRIEND} NOTIFY=SOON"), "501")]),
+        (
+            "a recipient who cannot be",
+            vec![(from.into(), "250"), (format!("RCPT TO:<{}@b.example>", "x".repeat(65)), "501 5.1.3")],
+        ),
         ("no recipient", vec![(from.into(), "250"), ("RCPT TO:<>".into(), "501")]),
         ("DATA without recipients", vec![(from.into(), "250"), ("DATA".into(), "554")]),
         (

@@ -14,9 +14,9 @@ use tokio::{
 /// Domains that the recipients are spread over.
 const DOMAINS: usize = 5;
 
-/// Senders that go on until they are stopped.
-pub(crate) struct Load {
-    servers: watch::Sender<Option<Api>>,
+/// Senders that go on until they are stopped. `T` is what they need to know of the server that they send to.
+pub(crate) struct Load<T = Api> {
+    servers: watch::Sender<Option<T>>,
     acknowledged: Arc<Mutex<Vec<String>>>,
     senders: JoinSet<()>,
 }
@@ -29,20 +29,31 @@ impl Load {
 
     /// The same, each message to so many recipients of one domain.
     pub(crate) fn to_many(senders: usize, recipients: usize) -> Load {
+        Load::sending(senders, move |api, number, count| call_send(api, recipients, number, count))
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Load<T> {
+    /// Starts the senders. `send` is given a sender's number and a count of its messages, and returns the Message-IDs
+    /// that were acknowledged, which are none where the server is gone.
+    pub(crate) fn sending<F: Future<Output = Vec<String>> + Send + 'static>(
+        senders: usize,
+        send: impl Fn(T, usize, u64) -> F + Clone + Send + Sync + 'static,
+    ) -> Load<T> {
         let servers = watch::Sender::new(None);
         let acknowledged = Arc::<Mutex<Vec<String>>>::default();
         let senders = (0..senders)
-            .map(|number| send_on(number, recipients, servers.subscribe(), acknowledged.clone()))
+            .map(|number| send_on(number, send.clone(), servers.subscribe(), acknowledged.clone()))
             .collect();
         Load { servers, acknowledged, senders }
     }
 
-    /// Has all calls made to that server from now on.
-    pub(crate) fn use_server(&self, api: Api) {
-        self.servers.send_replace(Some(api));
+    /// Has everything sent to that server from now on.
+    pub(crate) fn use_server(&self, server: T) {
+        self.servers.send_replace(Some(server));
     }
 
-    /// Has no calls made until there is a server again.
+    /// Has nothing sent until there is a server again.
     pub(crate) fn no_server(&self) {
         self.servers.send_replace(None);
     }
@@ -62,7 +73,7 @@ impl Load {
         .await;
     }
 
-    /// Stops the senders after the calls that are under way, and returns the Message-IDs that were acknowledged.
+    /// Stops the senders after what is under way, and returns the Message-IDs that were acknowledged.
     pub(crate) async fn stop(self) -> Vec<String> {
         let Load { servers, acknowledged, mut senders } = self;
         drop(servers);
@@ -74,34 +85,42 @@ impl Load {
     }
 }
 
-async fn send_on(
+async fn send_on<T: Clone, F: Future<Output = Vec<String>>>(
     number: usize,
-    recipients: usize,
-    mut servers: watch::Receiver<Option<Api>>,
+    send: impl Fn(T, usize, u64) -> F,
+    mut servers: watch::Receiver<Option<T>>,
     acknowledged: Arc<Mutex<Vec<String>>>,
 ) {
     for count in 0_u64.. {
         // An error here means that the load was stopped.
-        let Ok(server) = servers.wait_for(Option::is_some).await.map(|api| api.clone()) else { return };
+        let Ok(server) = servers.wait_for(Option::is_some).await.map(|server| server.clone()) else { return };
         if servers.has_changed().is_err() {
             return;
         }
-        let to = |n| json!({"Address": format!("s{number}-{count}-{n}x@d{}.example", number % DOMAINS)});
-        let request = json!({
-            "To": (0..recipients).map(to).collect::<Vec<_>>(),
-            "Subject": format!("{count} of {number}"),
-            "Text": format!("{}\n", "some text ".repeat(count as usize % 400)),
-        });
-        match server.as_ref().expect("it was waited for").call("Send", &request).await {
-            Ok(answer) if answer.status == 200 => {
-                let sent: Sent = serde_json::from_slice(&answer.body).expect("the result of Send");
-                acknowledged.lock().expect("no holder panics").push(sent.message_id);
-            }
-            Ok(answer) => assert_eq!(answer.status, 503, "{}", answer.text()),
-            // The server is gone; nothing was promised.
-            Err(_) => {}
-        }
+        let sent = send(server.expect("it was waited for"), number, count).await;
+        acknowledged.lock().expect("no holder panics").extend(sent);
         yield_now().await;
+    }
+}
+
+async fn call_send(server: Api, recipients: usize, number: usize, count: u64) -> Vec<String> {
+    let to = |n| json!({"Address": format!("s{number}-{count}-{n}x@d{}.example", number % DOMAINS)});
+    let request = json!({
+        "To": (0..recipients).map(to).collect::<Vec<_>>(),
+        "Subject": format!("{count} of {number}"),
+        "Text": format!("{}\n", "some text ".repeat(count as usize % 400)),
+    });
+    match server.call("Send", &request).await {
+        Ok(answer) if answer.status == 200 => {
+            let sent: Sent = serde_json::from_slice(&answer.body).expect("the result of Send");
+            vec![sent.message_id]
+        }
+        Ok(answer) => {
+            assert_eq!(answer.status, 503, "{}", answer.text());
+            Vec::new()
+        }
+        // The server is gone; nothing was promised.
+        Err(_) => Vec::new(),
     }
 }
 
