@@ -73,16 +73,14 @@ impl Form {
         if json.len() <= PARSE_INLINE_MAX { parse(&json) } else { web::block(move || parse(&json)).await? }
     }
 
-    /// What tells the form from others, whatever the order of the fields of its request object and the white space
-    /// between them.
+    /// What tells the form from others: what its request object means, and its files, which are read once more for it.
     pub(super) async fn fingerprint(&self) -> Result<[u8; 32], ApiError> {
-        let said = self.parse().await?;
-        let files = self.files.clone();
-        // Files are read where they lie.
-        match self.size <= PARSE_INLINE_MAX {
-            true => Ok(fingerprint(said, &files)?),
-            false => Ok(web::block(move || fingerprint(said, &files)).await??),
+        let request = self.parse().await?;
+        if self.size <= PARSE_INLINE_MAX {
+            return Ok(fingerprint(&request, &self.files)?);
         }
+        let files = self.files.clone();
+        Ok(web::block(move || fingerprint(&request, &files)).await??)
     }
 
     /// Lets go of the request object, once it is parsed.
