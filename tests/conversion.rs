@@ -7,7 +7,7 @@ use mail::{Address, DkimKey, DkimSigner, Domain, QueueId, ReversePath};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use store::{
-    NewRecipient, Submission,
+    NewRecipient, SentCopy, Submission,
     records::{ContentRecord, DkimKeyRecord, DomainRecord},
 };
 
@@ -174,7 +174,7 @@ async fn a_converted_message_is_signed_for_its_author_whatever_its_return_path()
         extra: Default::default(),
         eight_bit: true,
         smtputf8: false,
-        sent_copy: None,
+        sent_copy: SentCopy::Unwanted,
         msg_from: address("rider@sender.example"),
         envid: None,
         ret: None,

@@ -63,6 +63,8 @@ mod smtp_roles;
 mod start_up;
 mod submission;
 mod submission_clients;
+mod submission_crash;
+mod submission_limits;
 mod submission_logins;
 mod submission_reports;
 mod submission_rules;

@@ -1,8 +1,10 @@
 //! Calls that an application makes again because it heard no answer.
 
 use crate::harness::{
-    Answer, Api, Embedded, PASSWORD, Server, SmtpPeer, account, address, eventually, message_to,
+    Answer, Api, Embedded, FilePart, Multipart, PASSWORD, Server, SmtpPeer, account, address, eventually,
+    message_to,
 };
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::{Value, json};
 use store::records::AccountRecord;
 
@@ -78,6 +80,39 @@ async fn a_key_stands_for_one_request_of_one_account() {
     assert_eq!(send(&api, "again", &request).await.status, 200);
 }
 
+/// The octets decide, not what is told about them: otherwise an invoice would be acknowledged and never sent.
+#[tokio::test]
+async fn a_key_stands_for_the_octets_of_its_files_and_for_what_its_json_means() {
+    let server = Embedded::builder()
+        .account(account("rider"))
+        .settings(|settings| settings.limits.upload_memory_max = 1_000)
+        .start()
+        .await;
+    let api = server.api();
+    let upload = async |key: &str, json: &str, data: &[u8]| {
+        let file = FilePart { field: "attachedfile", name: Some("invoice.bin"), data, ..FilePart::default() };
+        let call = api.call_request("Send", &Value::Null).header("Idempotency-Key", key);
+        let form = Multipart::default().text("request", json).file(file).body();
+        let call = call.body(form).headers(HeaderMap::from_iter([(
+            CONTENT_TYPE,
+            Multipart::content_type().parse().expect("a header"),
+        )]));
+        Answer::of(call).await.expect("the server answers")
+    };
+    let json = r#"{"To":[{"Name":"Rider","Address":"rider@localhost"}],"Text":"hi"}"#;
+    let other_order =
+        "{ \"Text\": \"hi\",\n \"To\": [ {\"Address\": \"rider@localhost\", \"Name\": \"Rider\"} ] }";
+    for size in [4, 2_000, 300_000] {
+        let key = format!("of {size}");
+        let (ours, others) = (vec![b'A'; size], vec![b'B'; size]);
+        let first = upload(&key, json, &ours).await;
+        assert_eq!(first.status, 200, "{}", first.text());
+        assert_eq!(upload(&key, other_order, &ours).await.json(), first.json(), "{size}");
+        let refused = upload(&key, json, &others).await;
+        assert_eq!((refused.status, refused.code()), (400, "user".into()), "{size}: {}", refused.text());
+    }
+}
+
 #[tokio::test]
 async fn a_copy_that_did_not_fit_is_told_again() {
     let full = AccountRecord { mailbox_quota: Some(10), ..account("rider") };
@@ -93,4 +128,28 @@ async fn a_copy_that_did_not_fit_is_told_again() {
         queued => Err(format!("{queued} were")),
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_copy_that_could_not_be_stored_is_told_again() {
+    let server = Embedded::builder()
+        .account(account("rider"))
+        .settings(|settings| settings.store.inline_content_max = 4_000)
+        .start()
+        .await;
+    // The copy is larger by its Bcc, and has to go to a file, for which there is no place any more.
+    let store = &server.app().handles.store;
+    std::fs::rename(store.path().join("content"), store.path().join("elsewhere")).expect("it is there");
+    let bcc = |n| json!({"Address": format!("{}{n}@remote.example", "x".repeat(50))});
+    let request = json!({
+        "To": [{"Address": "friend@remote.example"}],
+        "BCC": (0..50).map(bcc).collect::<Vec<_>>(),
+        "Text": "hi",
+        "SaveSent": true,
+    });
+    let first = send(&server.api(), "k", &request).await;
+    assert_eq!((first.status, first.code()), (500, "server".into()), "{}", first.text());
+    assert!(first.text().contains("the message is queued"), "{}", first.text());
+    assert_eq!(send(&server.api(), "k", &request).await.json(), first.json());
+    assert_eq!(store.read(|view| view.last_queue_id()).unwrap().0, 51);
 }

@@ -305,6 +305,47 @@ async fn who_fails_too_often_over_one_way_is_refused_over_all() {
     client.expect(&format!("AUTH PLAIN {}", plain(USER, PASSWORD)), "454 4.7.0").await;
 }
 
+/// Challenges that were taken before the limit was reached are worth no more than others.
+#[tokio::test]
+async fn past_the_limit_a_right_proof_looks_like_a_wrong_one() {
+    let identity = Identity::self_signed(&[NAME]);
+    let server = with_tls(&identity).start().await;
+    let mut challenged = Vec::new();
+    for number in 0..14 {
+        let password = if number == 12 { PASSWORD.to_owned() } else { format!("guess {number}") };
+        let client = SmtpClient::open(OUTSIDER, server.submissions()).await;
+        let mut client = client.secure(NAME, identity.trusting(&[&TLS13])).await.expect("TLS");
+        client.reply().await;
+        client.expect("EHLO client.example", "250").await;
+        let login = ScramLogin { user: USER, password: &password, header: "n,,", binding: Vec::new() };
+        let proof = login.begin(&mut client).await.expect("a challenge");
+        challenged.push((client, proof));
+    }
+    let mut answers = Vec::new();
+    for (client, proof) in &mut challenged {
+        let said = proof.send_proof(client).await;
+        client.expect("MAIL FROM:<rider@localhost>", "530").await;
+        answers.push(said[..3].to_owned());
+    }
+    assert_eq!(answers, [["535"; 10].as_slice(), &["454"; 4]].concat());
+}
+
+#[tokio::test]
+async fn who_gives_up_after_the_proof_of_the_server_is_not_in() {
+    let identity = Identity::self_signed(&[NAME]);
+    let server = with_tls(&identity).start().await;
+    let (mut client, _) = secured(&server, &identity, Way::Implicit, &TLS13, OUTSIDER).await;
+    let login = || ScramLogin { user: USER, password: PASSWORD, header: "n,,", binding: Vec::new() };
+    for end in ["*", "AAAA", "="] {
+        let proof = login().begin(&mut client).await.expect("a challenge");
+        assert!(proof.send_proof(&mut client).await.starts_with("334 "));
+        client.expect(end, "501").await;
+        client.expect("MAIL FROM:<rider@localhost>", "530 5.7.0").await;
+    }
+    assert!(login().log_in(&mut client).await.starts_with("235"));
+    submit(&mut client, "at last").await;
+}
+
 #[tokio::test]
 async fn an_account_of_which_only_the_hash_is_known_gets_scram_by_its_first_login() {
     let server = Embedded::builder().account(account("rider")).start().await;

@@ -3,7 +3,7 @@
 
 use crate::{
     harness::{Action, Embedded, Identity, SmtpPeer, USER, Verb, eventually},
-    submission_rules::{Client, NAME, builder, message, rider, session},
+    submission_rules::{Client, NAME, builder, message, rider},
 };
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ async fn tried(server: &Embedded, id: u64) {
 async fn check(extensions: &[&str], cases: &[Case]) {
     let identity = Identity::self_signed(&[NAME]);
     let (server, peer) = start(&identity, extensions).await;
-    let mut client = session(&server, &identity, USER).await;
+    let mut client = server.session(&identity, USER).await;
     for (id, case) in (1..).zip(cases) {
         submit(&mut client, case).await;
         tried(&server, id).await;

@@ -1,12 +1,9 @@
 //! What may be submitted, with the code of each rule, and what becomes of what is.
 
 use crate::harness::{
-    Embedded, EmbeddedBuilder, HookReceiver, Identity, PASSWORD, SmtpClient, SmtpPeer, USER, account,
-    address, domain,
+    Embedded, EmbeddedBuilder, HookReceiver, Identity, SmtpClient, SmtpPeer, USER, account, address, domain,
 };
-use base64::{Engine, prelude::BASE64_STANDARD};
 use mail::QueueId;
-use rustls::version::TLS13;
 use std::time::Duration;
 use store::records::{AccountRecord, DomainRecord, OutgoingWebhook, QueueRecord};
 use tokio::net::TcpStream;
@@ -29,21 +26,6 @@ pub(crate) fn builder(identity: &Identity) -> EmbeddedBuilder {
         .certificate(identity.certificate())
         .domain(domain("all.example"))
         .domain(DomainRecord { disabled: true, ..domain("off.example") })
-}
-
-/// A session over TLS that is logged in.
-pub(crate) async fn session(server: &Embedded, identity: &Identity, user: &str) -> Client {
-    let client = SmtpClient::open([127, 0, 0, 1].into(), server.submissions()).await;
-    let mut client = client.secure(NAME, identity.trusting(&[&TLS13])).await.expect("TLS");
-    assert!(client.reply().await.starts_with("220 "));
-    client.expect("EHLO client.example", "250").await;
-    let secret = BASE64_STANDARD.encode(format!("\0{user}\0{PASSWORD}"));
-    client.expect(&format!("AUTH PLAIN {secret}"), "235 2.7.0").await;
-    client
-}
-
-fn queued(server: &Embedded) -> u64 {
-    server.app().handles.store.read(|view| view.last_queue_id()).expect("the store is read").0
 }
 
 pub(crate) fn message(server: &Embedded, id: u64) -> QueueRecord {
@@ -78,10 +60,19 @@ async fn each_rule_has_its_code() {
         ("no return path", vec![("MAIL FROM:<>".into(), "550 5.7.1")]),
         ("a domain that is disabled", vec![("MAIL FROM:<x@off.example>".into(), "550 5.7.1")]),
         ("no address", vec![("MAIL FROM:<rider>".into(), "501")]),
+        ("no room for a FromID", vec![(format!("MAIL FROM:<{}@all.example>", "x".repeat(60)), "553 5.1.7")]),
+        (
+            "two times to wait until",
+            vec![(format!("{from} HOLDFOR=60 HOLDUNTIL=2030-01-01T00:00:00Z"), "501")],
+        ),
         ("a size", vec![(format!("{from} SIZE=999999999999"), "552 5.3.4")]),
         ("too long a wait", vec![(format!("{from} HOLDFOR=99999999"), "501 5.5.4")]),
         ("an unknown parameter", vec![(format!("{from} MT-PRIORITY=3"), "555 5.5.4")]),
         ("what DSN has not", vec![(from.into(), "250"), (format!("{FRIEND} NOTIFY=SOON"), "501")]),
+        (
+            "a recipient who cannot be",
+            vec![(from.into(), "250"), (format!("RCPT TO:<{}@b.example>", "x".repeat(65)), "501 5.1.3")],
+        ),
         ("no recipient", vec![(from.into(), "250"), ("RCPT TO:<>".into(), "501")]),
         ("DATA without recipients", vec![(from.into(), "250"), ("DATA".into(), "554")]),
         (
@@ -125,19 +116,19 @@ async fn each_rule_has_its_code() {
         ("a bare newline", content(from, &["a@b.example"], &with("Subject: a\nb"), "554 5.6.0")),
     ];
     for (what, lines) in cases {
-        let mut client = session(&server, &identity, USER).await;
+        let mut client = server.session(&identity, USER).await;
         for (line, start) in lines {
             let said = client.command(&line).await;
             assert!(said.starts_with(start), "{what}: {line:?} is answered with {said:?}, not {start}");
         }
         client.expect("RSET", "250").await;
     }
-    let mut client = session(&server, &identity, "poor@localhost").await;
+    let mut client = server.session(&identity, "poor@localhost").await;
     client.expect("MAIL FROM:<poor@localhost>", "250").await;
     client.expect("RCPT TO:<a@b.example>", "250").await;
     let limited = client.expect("RCPT TO:<c@b.example>", "451 4.7.1").await;
     assert!(limited.contains("24 hours"), "{limited}");
-    assert_eq!(queued(&server), 0, "nothing that was refused is queued");
+    assert_eq!(server.queued(), 0, "nothing that was refused is queued");
 
     let mut stranger = SmtpClient::open([127, 0, 0, 1].into(), server.submission()).await;
     assert!(stranger.reply().await.starts_with("220 "));
@@ -168,7 +159,7 @@ async fn a_submitted_message_is_completed_signed_and_told_with_its_extra() {
         .deliver_to(&peer)
         .start()
         .await;
-    let mut client = session(&server, &identity, USER).await;
+    let mut client = server.session(&identity, USER).await;
     client.envelope(USER, &["friend@remote.example"]).await;
     client
         .expect(
@@ -196,7 +187,7 @@ async fn a_submitted_message_is_completed_signed_and_told_with_its_extra() {
         client.expect("From: rider@localhost\r\n\r\nhi\r\n.", answer).await;
     }
     assert_eq!(hooks.event("delivered", 2).await["FromID"], "mine-1");
-    assert_eq!(queued(&server), 2);
+    assert_eq!(server.queued(), 2);
 }
 
 #[tokio::test]
@@ -204,7 +195,7 @@ async fn extensions_do_what_they_say() {
     let identity = Identity::self_signed(&[NAME]);
     let peer = SmtpPeer::builder().extensions(&["DSN", "SMTPUTF8", "8BITMIME", "PIPELINING"]).start().await;
     let server = builder(&identity).account(rider()).deliver_to(&peer).start().await;
-    let mut client = session(&server, &identity, USER).await;
+    let mut client = server.session(&identity, USER).await;
     let whole = "From: rider@localhost\r\nSubject: s\r\n\r\nhi\r\n.";
     let from = "MAIL FROM:<rider@localhost>";
 
@@ -276,12 +267,39 @@ async fn extensions_do_what_they_say() {
     client.expect("QUIT", "221").await;
 }
 
+/// A client that heard no answer must not be told for a day that it may not send what was sent.
+#[tokio::test]
+async fn what_comes_again_is_acknowledged_though_the_account_may_send_no_more() {
+    let identity = Identity::self_signed(&[NAME]);
+    let peer = SmtpPeer::accepting().await;
+    let once = AccountRecord {
+        deduplicate_message_id: true,
+        max_outgoing_messages_per_day: Some(1),
+        max_first_time_recipients_per_day: Some(1),
+        ..rider()
+    };
+    let server = builder(&identity).account(once).deliver_to(&peer).start().await;
+    let mut client = server.session(&identity, USER).await;
+    let text = |id: &str| format!("From: rider@localhost\r\nMessage-ID: <{id}@x>\r\n\r\nhi\r\n.");
+    for (id, to, answer) in [
+        ("a", "friend@remote.example", "250 2.6.0 Queued as 1"),
+        ("a", "friend@remote.example", "250 2.6.0 Queued as 1"),
+        ("b", "friend@remote.example", "451 4.7.1 The account may send to 1 recipient"),
+        ("a", "other@remote.example", "451 4.7.1 The account may send to 1 recipient"),
+        ("a", "friend@remote.example", "250 2.6.0 Queued as 1"),
+    ] {
+        client.envelope(USER, &[to]).await;
+        client.expect(&text(id), answer).await;
+    }
+    assert_eq!(server.queued(), 1);
+}
+
 #[tokio::test]
 async fn malformed_recipients_do_not_keep_the_message_from_the_others() {
     let identity = Identity::self_signed(&[NAME]);
     let peer = SmtpPeer::accepting().await;
     let server = builder(&identity).account(rider()).deliver_to(&peer).start().await;
-    let mut client = session(&server, &identity, USER).await;
+    let mut client = server.session(&identity, USER).await;
     client.expect("MAIL FROM:<rider@localhost>", "250").await;
     for good in ["a", "b", "c"] {
         client.expect(&format!("RCPT TO:<{good}@remote.example>"), "250").await;
@@ -303,7 +321,7 @@ async fn a_header_in_utf8_goes_to_every_host_unless_the_client_says_smtputf8() {
     let identity = Identity::self_signed(&[NAME]);
     let peer = SmtpPeer::builder().extensions(&["PIPELINING"]).start().await;
     let server = builder(&identity).account(rider()).deliver_to(&peer).start().await;
-    let mut client = session(&server, &identity, USER).await;
+    let mut client = server.session(&identity, USER).await;
     let utf8 = "From: Jörg <rider@localhost>\r\nTo: Bücher <b@bücher.example>\r\nSubject: grün\r\nX-Note: ü\r\n\r\nhi\r\n.";
     let latin1: Vec<u8> = utf8.chars().map(|c| u8::try_from(c).expect("it is in Latin-1")).collect();
     for (to, content) in [("utf8@remote.example", utf8.as_bytes()), ("latin1@remote.example", &latin1)] {
@@ -342,7 +360,7 @@ async fn what_comes_again_is_queued_once_where_the_account_asks_for_it() {
     let peer = SmtpPeer::accepting().await;
     let once = AccountRecord { deduplicate_message_id: true, ..rider() };
     let server = builder(&identity).account(once).account(account("other")).deliver_to(&peer).start().await;
-    let mut client = session(&server, &identity, USER).await;
+    let mut client = server.session(&identity, USER).await;
     let text =
         |id: &str, body: &str| format!("From: rider@localhost\r\nMessage-ID: <{id}@x>\r\n\r\n{body}\r\n.");
     for (id, body, to, count) in [
@@ -354,12 +372,12 @@ async fn what_comes_again_is_queued_once_where_the_account_asks_for_it() {
     ] {
         client.envelope(USER, &[to]).await;
         client.expect(&text(id, body), "250 2.6.0").await;
-        assert_eq!(queued(&server), count, "{id} {body} {to}");
+        assert_eq!(server.queued(), count, "{id} {body} {to}");
     }
     // Two sessions that send the same at the same time.
     let mut clients = Vec::new();
     for _ in 0..4 {
-        let mut client = session(&server, &identity, USER).await;
+        let mut client = server.session(&identity, USER).await;
         client.envelope(USER, &["same@remote.example"]).await;
         client.write(text("c", "hi").as_bytes()).await;
         clients.push(client);
@@ -368,11 +386,11 @@ async fn what_comes_again_is_queued_once_where_the_account_asks_for_it() {
         client.write(b"\r\n").await;
         assert!(client.reply().await.starts_with("250 2.6.0"));
     }
-    assert_eq!(queued(&server), 5);
-    let mut usual = session(&server, &identity, "other@localhost").await;
+    assert_eq!(server.queued(), 5);
+    let mut usual = server.session(&identity, "other@localhost").await;
     for count in [6, 7] {
         usual.envelope("other@localhost", &["friend@remote.example"]).await;
         usual.expect("From: other@localhost\r\nMessage-ID: <a@x>\r\n\r\nhi\r\n.", "250 2.6.0").await;
-        assert_eq!(queued(&server), count);
+        assert_eq!(server.queued(), count);
     }
 }

@@ -133,16 +133,16 @@ impl StoreWriter {
     /// [`WriteError::Busy`] when too many wait. Dropping the future does not take the message back.
     pub async fn accept(&self, submission: Submission) -> Result<Accepted, WriteError> {
         let recipients = submission.recipients.len() as u64;
-        let copy = submission.sent_copy.as_ref().and_then(in_file);
+        let copy = submission.sent_copy.content().and_then(in_file);
         let staged = in_file(&submission.content).into_iter().chain(copy.clone()).collect();
         let (first, copy_left_out, before) =
             match self.with_staged(staged, Change::Accept(submission)).await? {
                 Applied::Accepted(QueueId(first)) => (first, false, None),
                 Applied::AcceptedWithoutCopy(QueueId(first)) => (first, true, None),
-                Applied::AcceptedBefore(answer) => (answer.first.0, answer.copy_left_out, Some(answer)),
+                Applied::AcceptedBefore(answer) => (answer.first.0, false, Some(answer)),
                 other => unreachable!("an accept is answered with queue ids, not {other:?}"),
             };
-        if copy_left_out && before.is_none() {
+        if copy_left_out {
             self.store.discard(copy.as_slice());
         }
         Ok(Accepted { ids: first..first + recipients, copy_left_out, before })

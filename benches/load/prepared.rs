@@ -5,7 +5,7 @@ use config::Settings;
 use mail::{Address, DkimKey, Domain, FromId, ReversePath, Timestamp};
 use std::{path::Path, time::Duration};
 use store::{
-    Change, NewRecipient, Store, StoreOptions, Submission, Writer,
+    Change, NewRecipient, SentCopy, Store, StoreOptions, Submission, Writer,
     records::{AccountRecord, AddressPattern, ContentRecord, DkimKeyRecord, DomainRecord},
 };
 
@@ -97,7 +97,7 @@ pub(crate) fn fill((store, mut writer): (Store, Writer), messages: usize, domain
             extra: Default::default(),
             eight_bit: false,
             smtputf8: false,
-            sent_copy: None,
+            sent_copy: SentCopy::Unwanted,
             msg_from: sender.clone(),
         })
     };

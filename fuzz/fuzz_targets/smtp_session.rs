@@ -55,7 +55,10 @@ fn converse<'a>(
                 accepted |= answer == AuthAnswer::Accept;
                 session.answer_auth(answer);
             }
-            ServerStep::Mail(_) if login_needed && !accepted => panic!("MAIL without a login"),
+            // Once accepted, a client of SCRAM still has to end its exchange.
+            ServerStep::Mail(_) if login_needed && (!accepted || session.user().is_none()) => {
+                panic!("MAIL without a login")
+            }
             ServerStep::Mail(mail) => session.answer(judge(&mail.from)),
             ServerStep::Rcpt(rcpt) => match rcpt.path.starts_with('s') {
                 true => session.keep_silent(),

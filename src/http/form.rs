@@ -7,17 +7,16 @@
 use super::{
     body::Body,
     error::{ApiError, Code},
+    fingerprint::fingerprint,
     memory::{Memory, Reserved},
     spool::{Spool, Spooled, Spools},
 };
 use actix_multipart::{Field, Multipart};
 use actix_web::{HttpRequest, http::header, web};
-use actors::AwsLc;
 use bytes::Bytes;
 use config::Limits;
 use mail::Octets;
 use serde::de::DeserializeOwned;
-use smtp::Sha256;
 use std::ops::Range;
 
 /// Parts of a form, and fields of the other kind of form.
@@ -39,7 +38,7 @@ pub(super) struct Form {
 }
 
 /// A file of a form.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct FormFile {
     pub(super) kind: FileKind,
     pub(super) name: String,
@@ -74,19 +73,14 @@ impl Form {
         if json.len() <= PARSE_INLINE_MAX { parse(&json) } else { web::block(move || parse(&json)).await? }
     }
 
-    /// A digest of the request object, and of what is told about its files: their octets would have to be read once
-    /// more for it.
+    /// What tells the form from others: what its request object means, and its files, which are read once more for it.
     pub(super) async fn fingerprint(&self) -> Result<[u8; 32], ApiError> {
-        let json = self.request.clone();
-        let mut digest = match json.len() {
-            ..=PARSE_INLINE_MAX => AwsLc.digest(&json),
-            _ => web::block(move || AwsLc.digest(&json)).await?,
-        };
-        for FormFile { kind, name, content_type, content_id, data } in &self.files {
-            let file = format!("{kind:?}\0{name}\0{content_type}\0{content_id}\0{}", data.size());
-            digest = AwsLc.digest(&[&digest, file.as_bytes()].concat());
+        let request = self.parse().await?;
+        if self.size <= PARSE_INLINE_MAX {
+            return Ok(fingerprint(&request, &self.files)?);
         }
-        Ok(digest)
+        let files = self.files.clone();
+        Ok(web::block(move || fingerprint(&request, &files)).await??)
     }
 
     /// Lets go of the request object, once it is parsed.

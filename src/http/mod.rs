@@ -6,6 +6,7 @@ mod client;
 mod error;
 mod events;
 mod file_body;
+mod fingerprint;
 mod form;
 mod health;
 mod login;

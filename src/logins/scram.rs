@@ -1,4 +1,5 @@
-//! SCRAM: whose keys a client is to show that it knows, without its being told who exists.
+//! SCRAM: whose keys a client is to show that it knows. One salt does not tell who exists; that two addresses are those of
+//! one account is seen by their salt.
 
 use super::{Client, Login, LoginError, Logins, find};
 use crate::password::SCRAM_ITERATIONS;

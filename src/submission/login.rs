@@ -13,6 +13,8 @@ impl Submitting {
     pub(super) async fn answer_auth(&mut self, question: AuthQuestion) -> AuthAnswer {
         let client = Client { address: self.remote, way: Way::Submission };
         let (directory, logins) = (self.app.handles.store.directory(), &self.app.logins);
+        // Somebody may have been let in and given up before the end.
+        self.login = None;
         let challenged = self.challenged.take();
         let login = match question {
             AuthQuestion::Password { username, password } => {

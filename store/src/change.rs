@@ -102,7 +102,7 @@ impl Change {
         let body = match self {
             Change::Accept(submission) => {
                 content(&submission.content)
-                    + submission.sent_copy.as_ref().map_or(0, content)
+                    + submission.sent_copy.content().map_or(0, content)
                     + 1024 * submission.recipients.len()
             }
             Change::Arrive(arrival) => content(&arrival.content) + 512 * arrival.recipients.len(),
@@ -165,7 +165,7 @@ pub struct Submission {
     /// RFC 6531.
     pub smtputf8: bool,
     /// What goes to the Sent mailbox, Bcc header included.
-    pub sent_copy: Option<ContentRecord>,
+    pub sent_copy: SentCopy,
     /// The From address, for the Sent copy.
     pub msg_from: Address,
     /// RFC 3461 ENVID, decoded.
@@ -174,6 +174,27 @@ pub struct Submission {
     pub ret: Option<DsnReturn>,
     /// The request that brings it, where the application may repeat that.
     pub repeatable: Option<RepeatableRequest>,
+}
+
+/// The copy of a message for its sender.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum SentCopy {
+    /// None is wanted.
+    Unwanted,
+    /// It is ready.
+    Staged(ContentRecord),
+    /// It was wanted, and could not be made ready; the message goes out without it.
+    Failed,
+}
+
+impl SentCopy {
+    /// What is to be stored.
+    pub fn content(&self) -> Option<&ContentRecord> {
+        match self {
+            SentCopy::Staged(content) => Some(content),
+            SentCopy::Unwanted | SentCopy::Failed => None,
+        }
+    }
 }
 
 /// One recipient of a [`Submission`].

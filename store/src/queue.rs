@@ -2,11 +2,11 @@
 
 use crate::{
     Refusal, StoreError,
-    change::{Applied, Decision, NewRecipient, Settlement, Submission},
+    change::{Applied, Decision, NewRecipient, SentCopy, Settlement, Submission},
     keys::{DueKey, Expiring, ExpiryKey},
     records::{
-        AccountRecord, AttemptResult, EventKind, EventRecord, Hold, LoggedEvent, MessageOutcome, QueueRecord,
-        RetiredRecord, SuppressionSource,
+        AccountRecord, AttemptResult, CopyOutcome, EventKind, EventRecord, Hold, LoggedEvent, MessageOutcome,
+        QueueRecord, RetiredRecord, SuppressionSource,
     },
     suppressions::Failure,
     txn::{Outcome, Txn},
@@ -52,21 +52,23 @@ impl Txn<'_> {
             let record = queue_record(submission, recipient, content);
             self.enqueue(record)?;
         }
-        let copy_left_out = match &submission.sent_copy {
-            Some(copy) => !self.store_sent_copy(submission, copy)?,
-            None => false,
+        let copy = match &submission.sent_copy {
+            SentCopy::Staged(copy) if !self.store_sent_copy(submission, copy)? => CopyOutcome::OverQuota,
+            SentCopy::Staged(_) | SentCopy::Unwanted => CopyOutcome::Fine,
+            SentCopy::Failed => CopyOutcome::Failed,
         };
-        self.remember_repeats(submission, first, copy_left_out)?;
-        Ok(Ok(match copy_left_out {
-            true => Applied::AcceptedWithoutCopy(first),
-            false => Applied::Accepted(first),
+        self.remember_repeats(submission, first, copy)?;
+        Ok(Ok(match copy {
+            CopyOutcome::OverQuota => Applied::AcceptedWithoutCopy(first),
+            // Who could not make it ready knows.
+            CopyOutcome::Fine | CopyOutcome::Failed => Applied::Accepted(first),
         }))
     }
 
     /// Lets go of the contents of a submission that is not queued.
     fn drop_contents(&mut self, submission: &Submission) {
         self.drop_unused(&submission.content);
-        if let Some(copy) = &submission.sent_copy {
+        if let Some(copy) = submission.sent_copy.content() {
             self.drop_unused(copy);
         }
     }

@@ -4,7 +4,7 @@
 use crate::{
     Refusal, StoreError, View,
     change::{RepeatableRequest, Submission},
-    records::{FirstAnswer, RepeatRecord, Repeated},
+    records::{CopyOutcome, FirstAnswer, RepeatRecord, Repeated},
     txn::{Outcome, Txn},
 };
 use mail::{AccountId, QueueId, Timestamp};
@@ -83,7 +83,7 @@ impl Txn<'_> {
         &mut self,
         submission: &Submission,
         first: QueueId,
-        copy_left_out: bool,
+        copy: CopyOutcome,
     ) -> Result<(), StoreError> {
         for (id, recipient) in (first.0..).zip(&submission.recipients) {
             if let Some(digest) = recipient.once {
@@ -97,7 +97,7 @@ impl Txn<'_> {
             first,
             message_id: submission.message_id.clone(),
             recipients: recipients.map(|one| (one.address.to_string(), one.from_id.clone())).collect(),
-            copy_left_out,
+            copy,
         };
         self.remember(submission, request.key, Repeated::Request(answer))
     }

@@ -9,7 +9,7 @@ use rcgen::{
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion,
     crypto::aws_lc_rs::default_provider,
-    pki_types::{CertificateDer, PrivateKeyDer},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     sign::CertifiedKey,
 };
 use std::{fs, path::PathBuf, sync::Arc};
@@ -98,14 +98,7 @@ impl Identity {
 
     /// What a client needs that trusts nothing else, and speaks only these versions of TLS.
     pub(crate) fn trusting(&self, versions: &[&'static SupportedProtocolVersion]) -> Arc<ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.chain.last().expect("a certificate").clone()).expect("it can be trusted");
-        let config = ClientConfig::builder_with_provider(default_provider().into())
-            .with_protocol_versions(versions)
-            .expect("the provider has ciphers for them")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Arc::new(config)
+        trusting(self.chain.last().expect("a certificate").clone(), versions)
     }
 
     /// What a TLS server with it needs.
@@ -138,6 +131,26 @@ impl Identity {
     pub(crate) fn key_pem(&self) -> String {
         self.key.serialize_pem()
     }
+}
+
+/// What a client needs that trusts only the certificate in this file.
+pub(crate) fn trusting_file(file: &str) -> Arc<ClientConfig> {
+    let certificate = CertificateDer::from_pem_file(file).expect("a certificate");
+    trusting(certificate, rustls::ALL_VERSIONS)
+}
+
+fn trusting(
+    certificate: CertificateDer<'static>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate).expect("it can be trusted");
+    let config = ClientConfig::builder_with_provider(default_provider().into())
+        .with_protocol_versions(versions)
+        .expect("the provider has ciphers for them")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Arc::new(config)
 }
 
 fn leaf(names: &[&str]) -> CertificateParams {

@@ -1,8 +1,8 @@
 //! A server inside the test's own process, with the settings, domains and accounts that the test likes.
 
 use super::{
-    Api, COMMON_PORT, DnsServer, PASSWORD, SignedDns, SmtpPeer, api::client, dns::no_names,
-    server::disk_directory,
+    Api, COMMON_PORT, DnsServer, Identity, PASSWORD, SignedDns, SmtpClient, SmtpPeer, api::client,
+    dns::no_names, server::disk_directory,
 };
 use actors::Router;
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use postrider::{
     server::{self, HttpSocket, Server, SmtpSocket, Sockets},
     tls::Certificate,
 };
+use rustls::version::TLS13;
 use std::{
     collections::BTreeSet,
     fs, iter,
@@ -26,7 +27,8 @@ use store::{
     records::{AccountRecord, AddressPattern, DomainRecord, MessageRecord},
 };
 use tempfile::TempDir;
-use tokio::sync::oneshot;
+use tokio::{net::TcpStream, sync::oneshot};
+use tokio_rustls::client::TlsStream;
 
 /// A domain in use, without DKIM keys.
 pub(crate) fn domain(name: &str) -> DomainRecord {
@@ -328,6 +330,22 @@ impl Embedded {
     /// The same with TLS from the start, if it has a certificate.
     pub(crate) fn submissions(&self) -> SocketAddr {
         self.addresses.submissions
+    }
+
+    /// A session at the port with TLS from the start, with a client that trusts the server's certificate and logged in
+    /// with [`PASSWORD`].
+    pub(crate) async fn session(&self, identity: &Identity, user: &str) -> SmtpClient<TlsStream<TcpStream>> {
+        let client = SmtpClient::open(Ipv4Addr::LOCALHOST, self.submissions()).await;
+        let mut client = client.secure("mail.example", identity.trusting(&[&TLS13])).await.expect("TLS");
+        assert!(client.reply().await.starts_with("220 "));
+        client.expect("EHLO client.example", "250").await;
+        client.log_in(user, PASSWORD).await;
+        client
+    }
+
+    /// How many messages were ever queued.
+    pub(crate) fn queued(&self) -> u64 {
+        self.app().handles.store.read(|view| view.last_queue_id()).expect("the store is read").0
     }
 
     /// The first hundred messages in an account's Inbox with their bytes.

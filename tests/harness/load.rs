@@ -18,13 +18,10 @@ use tokio::{
 /// Domains that the recipients are spread over.
 const DOMAINS: usize = 5;
 
-/// Message-IDs.
-type Acknowledged = Arc<Mutex<Vec<String>>>;
-
-/// Senders that go on until they are stopped, and reach the server by `S`.
-pub(crate) struct Load<S = Api> {
-    servers: watch::Sender<Option<S>>,
-    acknowledged: Acknowledged,
+/// Senders that go on until they are stopped. `T` is what they need to know of the server that they send to.
+pub(crate) struct Load<T = Api> {
+    servers: watch::Sender<Option<T>>,
+    acknowledged: Arc<Mutex<Vec<String>>>,
     senders: JoinSet<()>,
 }
 
@@ -36,34 +33,43 @@ impl Load {
 
     /// The same, each message to so many recipients of one domain.
     pub(crate) fn to_many(senders: usize, recipients: usize) -> Load {
-        Load::of(senders, |number, servers, acknowledged| send_on(number, recipients, servers, acknowledged))
+        Load::sending(senders, move |api, number, count| call_send(api, recipients, number, count))
     }
 }
 
 impl Load<SocketAddr> {
     /// Starts so many servers that bring mail to the rider by SMTP, each in one session at a time.
     pub(crate) fn by_smtp(senders: usize) -> Load<SocketAddr> {
-        Load::of(senders, bring_on)
+        Load::sending(senders, async |server, number, count| {
+            let mut acknowledged = Vec::new();
+            // Where the server is gone, nothing more was promised.
+            let _ = bring(server, number, count, &mut acknowledged).await;
+            acknowledged
+        })
     }
 }
 
-impl<S> Load<S> {
-    fn of<F: Future<Output = ()> + Send + 'static>(
+impl<T: Clone + Send + Sync + 'static> Load<T> {
+    /// Starts the senders. `send` is given a sender's number and a count of its messages, and returns the Message-IDs
+    /// that were acknowledged, which are none where the server is gone.
+    pub(crate) fn sending<F: Future<Output = Vec<String>> + Send + 'static>(
         senders: usize,
-        sender: impl Fn(usize, watch::Receiver<Option<S>>, Acknowledged) -> F,
-    ) -> Load<S> {
-        let (servers, acknowledged) = (watch::Sender::new(None), Acknowledged::default());
-        let senders =
-            (0..senders).map(|number| sender(number, servers.subscribe(), acknowledged.clone())).collect();
+        send: impl Fn(T, usize, u64) -> F + Clone + Send + Sync + 'static,
+    ) -> Load<T> {
+        let servers = watch::Sender::new(None);
+        let acknowledged = Arc::<Mutex<Vec<String>>>::default();
+        let senders = (0..senders)
+            .map(|number| send_on(number, send.clone(), servers.subscribe(), acknowledged.clone()))
+            .collect();
         Load { servers, acknowledged, senders }
     }
 
-    /// Has all calls made to that server from now on.
-    pub(crate) fn use_server(&self, server: S) {
+    /// Has everything sent to that server from now on.
+    pub(crate) fn use_server(&self, server: T) {
         self.servers.send_replace(Some(server));
     }
 
-    /// Has no calls made until there is a server again.
+    /// Has nothing sent until there is a server again.
     pub(crate) fn no_server(&self) {
         self.servers.send_replace(None);
     }
@@ -83,7 +89,7 @@ impl<S> Load<S> {
         .await;
     }
 
-    /// Stops the senders after the calls that are under way, and returns the Message-IDs that were acknowledged.
+    /// Stops the senders after what is under way, and returns the Message-IDs that were acknowledged.
     pub(crate) async fn stop(self) -> Vec<String> {
         let Load { servers, acknowledged, mut senders } = self;
         drop(servers);
@@ -95,70 +101,58 @@ impl<S> Load<S> {
     }
 }
 
-async fn send_on(
+async fn send_on<T: Clone, F: Future<Output = Vec<String>>>(
     number: usize,
-    recipients: usize,
-    mut servers: watch::Receiver<Option<Api>>,
-    acknowledged: Acknowledged,
+    send: impl Fn(T, usize, u64) -> F,
+    mut servers: watch::Receiver<Option<T>>,
+    acknowledged: Arc<Mutex<Vec<String>>>,
 ) {
     for count in 0_u64.. {
         // An error here means that the load was stopped.
-        let Ok(server) = servers.wait_for(Option::is_some).await.map(|api| api.clone()) else { return };
+        let Ok(server) = servers.wait_for(Option::is_some).await.map(|server| server.clone()) else { return };
         if servers.has_changed().is_err() {
             return;
         }
-        let to = |n| json!({"Address": format!("s{number}-{count}-{n}x@d{}.example", number % DOMAINS)});
-        let request = json!({
-            "To": (0..recipients).map(to).collect::<Vec<_>>(),
-            "Subject": format!("{count} of {number}"),
-            "Text": format!("{}\n", "some text ".repeat(count as usize % 400)),
-        });
-        match server.as_ref().expect("it was waited for").call("Send", &request).await {
-            Ok(answer) if answer.status == 200 => {
-                let sent: Sent = serde_json::from_slice(&answer.body).expect("the result of Send");
-                acknowledged.lock().expect("no holder panics").push(sent.message_id);
-            }
-            Ok(answer) => assert_eq!(answer.status, 503, "{}", answer.text()),
-            // The server is gone; nothing was promised.
-            Err(_) => {}
-        }
+        let sent = send(server.expect("it was waited for"), number, count).await;
+        acknowledged.lock().expect("no holder panics").extend(sent);
         yield_now().await;
     }
 }
 
-/// Messages that are brought in one session.
-const SESSION: usize = 20;
-
-async fn bring_on(
-    number: usize,
-    mut servers: watch::Receiver<Option<SocketAddr>>,
-    acknowledged: Acknowledged,
-) {
-    let mut ids = (0_u64..).map(|count| format!("<{count}.{number}@remote.example>"));
-    loop {
-        // An error here means that the load was stopped.
-        let Ok(server) = servers.wait_for(Option::is_some).await.map(|server| *server) else { return };
-        if servers.has_changed().is_err() {
-            return;
+async fn call_send(server: Api, recipients: usize, number: usize, count: u64) -> Vec<String> {
+    let to = |n| json!({"Address": format!("s{number}-{count}-{n}x@d{}.example", number % DOMAINS)});
+    let request = json!({
+        "To": (0..recipients).map(to).collect::<Vec<_>>(),
+        "Subject": format!("{count} of {number}"),
+        "Text": format!("{}\n", "some text ".repeat(count as usize % 400)),
+    });
+    match server.call("Send", &request).await {
+        Ok(answer) if answer.status == 200 => {
+            let sent: Sent = serde_json::from_slice(&answer.body).expect("the result of Send");
+            vec![sent.message_id]
         }
-        let server = server.expect("it was waited for");
-        // Where the server is gone, nothing was promised.
-        let _ = bring(server, ids.by_ref().take(SESSION), &acknowledged).await;
-        yield_now().await;
+        Ok(answer) => {
+            assert_eq!(answer.status, 503, "{}", answer.text());
+            Vec::new()
+        }
+        // The server is gone; nothing was promised.
+        Err(_) => Vec::new(),
     }
 }
 
-/// Brings a message of each id, in one session.
+/// Brings 20 messages in one session.
 async fn bring(
     server: SocketAddr,
-    ids: impl Iterator<Item = String>,
-    acknowledged: &Acknowledged,
+    number: usize,
+    count: u64,
+    acknowledged: &mut Vec<String>,
 ) -> io::Result<()> {
     let mut stream = BufReader::new(TcpStream::connect(server).await?);
     reply(&mut stream).await?;
     stream.write_all(b"HELO remote.example\r\n").await?;
     reply(&mut stream).await?;
-    for id in ids {
+    for message in 0..20 {
+        let id = format!("<{message}.{count}.{number}@remote.example>");
         stream.write_all(b"MAIL FROM:<a@remote.example>\r\nRCPT TO:<rider@localhost>\r\nDATA\r\n").await?;
         for _ in 0..3 {
             reply(&mut stream).await?;
@@ -167,7 +161,7 @@ async fn bring(
         stream.write_all(format!("Message-ID: {id}\r\n\r\n{lines}.\r\n").as_bytes()).await?;
         let said = reply(&mut stream).await?;
         match &said[..3] {
-            "250" => acknowledged.lock().expect("no holder panics").push(id),
+            "250" => acknowledged.push(id),
             code => assert!(["452", "421"].contains(&code), "{said}"),
         }
     }

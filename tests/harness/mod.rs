@@ -25,7 +25,7 @@ mod sts_server;
 mod wait;
 
 pub(crate) use api::{Answer, Api, PASSWORD, USER};
-pub(crate) use certificates::{Identity, TestCa};
+pub(crate) use certificates::{Identity, TestCa, trusting_file};
 pub(crate) use dns::{Asked, DnsServer, Fault};
 pub(crate) use embedded::{Embedded, EmbeddedBuilder, account, address, domain, set_timeouts};
 pub(crate) use exchanger::{Exchanger, Taken};

@@ -22,11 +22,22 @@ impl ScramLogin<'_> {
         &self,
         client: &mut SmtpClient<S>,
     ) -> String {
+        match self.begin(client).await {
+            Ok(challenged) => challenged.prove(client).await,
+            Err(reply) => reply,
+        }
+    }
+
+    /// The first half, up to the challenge of the server, or what it says instead.
+    pub(crate) async fn begin<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        client: &mut SmtpClient<S>,
+    ) -> Result<ScramChallenged, String> {
         let mechanism = if self.header.starts_with('p') { "SCRAM-SHA-256-PLUS" } else { "SCRAM-SHA-256" };
         let bare = format!("n={},r=rOprNGfwEbeRWgbNEkqO", self.user);
         let first = BASE64_STANDARD.encode(format!("{}{bare}", self.header));
         let reply = client.command(&format!("AUTH {mechanism} {first}")).await;
-        let Some(server_first) = challenge(&reply) else { return reply };
+        let Some(server_first) = challenge(&reply) else { return Err(reply) };
         let part = |name| server_first.split(',').find_map(|part| part.strip_prefix(name)).expect("a part");
         let salt = BASE64_STANDARD.decode(part("s=")).expect("a salt");
         let iterations = part("i=").parse().expect("a number");
@@ -38,11 +49,38 @@ impl ScramLogin<'_> {
         let signature = AwsLc.hmac(&AwsLc.digest(&key), signed.as_bytes());
         let proof: Vec<u8> = key.iter().zip(signature).map(|(key, sign)| key ^ sign).collect();
         let last = format!("{without_proof},p={}", BASE64_STANDARD.encode(proof));
-        let reply = client.command(&BASE64_STANDARD.encode(last)).await;
-        let Some(server_final) = challenge(&reply) else { return reply };
         let signature = AwsLc.hmac(&AwsLc.hmac(&salted, b"Server Key"), signed.as_bytes());
-        assert_eq!(server_final, format!("v={}", BASE64_STANDARD.encode(signature)), "the server's proof");
-        client.command("").await
+        let server_final = format!("v={}", BASE64_STANDARD.encode(signature));
+        Ok(ScramChallenged { last: BASE64_STANDARD.encode(last), server_final })
+    }
+}
+
+/// A client that was challenged.
+pub(crate) struct ScramChallenged {
+    last: String,
+    server_final: String,
+}
+
+impl ScramChallenged {
+    /// Sends the proof, and checks the server's where it comes, so that only the end of the exchange is left.
+    pub(crate) async fn send_proof<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        client: &mut SmtpClient<S>,
+    ) -> String {
+        let reply = client.command(&self.last).await;
+        if let Some(server_final) = challenge(&reply) {
+            assert_eq!(server_final, self.server_final, "the server's proof");
+        }
+        reply
+    }
+
+    /// The second half: the last reply.
+    pub(crate) async fn prove<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        client: &mut SmtpClient<S>,
+    ) -> String {
+        let reply = self.send_proof(client).await;
+        if reply.starts_with("334 ") { client.command("").await } else { reply }
     }
 }
 

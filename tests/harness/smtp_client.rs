@@ -1,6 +1,7 @@
 //! A client that says exactly what a test tells it to.
 
 use super::PATIENCE;
+use base64::{Engine, prelude::BASE64_STANDARD};
 use rustls::{ClientConfig, pki_types::ServerName};
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -32,6 +33,11 @@ impl SmtpClient {
         socket.bind((from, 0).into()).expect("an address of this machine");
         let stream = socket.connect(address).await.expect("the SMTP port takes connections");
         SmtpClient { stream: BufReader::new(stream) }
+    }
+
+    /// Connects to a server that may be gone.
+    pub(crate) async fn try_open(address: SocketAddr) -> std::io::Result<SmtpClient> {
+        Ok(SmtpClient { stream: BufReader::new(TcpStream::connect(address).await?) })
     }
 
     /// Connects, and says EHLO.
@@ -66,6 +72,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SmtpClient<S> {
 
     pub(crate) async fn write(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.expect("the server reads");
+    }
+
+    /// The reply of a server that may be gone to a line; empty when it is.
+    pub(crate) async fn try_command(&mut self, line: &str) -> String {
+        match self.stream.write_all(format!("{line}\r\n").as_bytes()).await {
+            Ok(()) => self.reply().await,
+            Err(_) => String::new(),
+        }
+    }
+
+    /// Logs in with PLAIN.
+    pub(crate) async fn log_in(&mut self, user: &str, password: &str) {
+        let secret = BASE64_STANDARD.encode(format!("\0{user}\0{password}"));
+        self.expect(&format!("AUTH PLAIN {secret}"), "235 2.7.0").await;
     }
 
     /// One whole reply, its lines joined by `\n`; empty when the server closed the connection.

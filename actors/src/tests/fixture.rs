@@ -18,7 +18,8 @@ use std::{
     time::Duration,
 };
 use store::{
-    Arrival, ArrivalRecipient, Change, NewRecipient, Store, StoreOptions, Submission, Writer, records::*,
+    Arrival, ArrivalRecipient, Change, NewRecipient, SentCopy, Store, StoreOptions, Submission, Writer,
+    records::*,
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -484,7 +485,7 @@ impl Fixture {
             extra: Default::default(),
             eight_bit: false,
             smtputf8: false,
-            sent_copy: None,
+            sent_copy: SentCopy::Unwanted,
             msg_from: Address::parse("app@example.com").unwrap(),
             envid: None,
             ret: None,

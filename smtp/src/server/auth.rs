@@ -31,9 +31,9 @@ impl ServerSession {
             other => return self.mode = other,
         };
         match (asked, answer) {
-            (Asked::Password { username, .. } | Asked::Proven { username }, AuthAnswer::Accept) => {
-                self.user = Some(username);
-                self.say(&Reply::with_enhanced(235, 7, 0, "Authentication succeeded"));
+            (Asked::Password { username, .. }, AuthAnswer::Accept) => self.logged_in(username),
+            (Asked::Proven { username, server_final }, AuthAnswer::Accept) => {
+                self.challenge(Exchange::ScramEnd { username }, &server_final);
             }
             (Asked::Keys(first), AuthAnswer::Keys { keys, nonce }) => {
                 let challenged = first.challenge(keys, &nonce);
@@ -135,6 +135,7 @@ impl ServerSession {
         match exchange.respond(&message, self.tls.as_ref().unwrap_or(&no_tls)) {
             Next::Challenge(exchange, text) => self.challenge(exchange, &text),
             Next::Ask(asked) => self.mode = Mode::Asked(asked),
+            Next::Finish(username) => self.logged_in(username),
             Next::Refuse(reply) => self.refuse(&reply),
         }
     }
@@ -142,6 +143,11 @@ impl ServerSession {
     fn challenge(&mut self, exchange: Exchange, text: &str) {
         self.out.extend_from_slice(format!("334 {}\r\n", STANDARD.encode(text)).as_bytes());
         self.mode = Mode::Auth(exchange);
+    }
+
+    fn logged_in(&mut self, username: String) {
+        self.user = Some(username);
+        self.say(&Reply::with_enhanced(235, 7, 0, "Authentication succeeded"));
     }
 
     fn login_failed(&mut self, reply: &Reply) {

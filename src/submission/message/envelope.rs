@@ -14,7 +14,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use store::{Directory, DirectoryAccount, NewRecipient};
 
 /// Up to so many recipients, a limit of the account is told at the one that exceeds it: each time, all of them are looked
-/// up. With more it is told at the end of the message.
+/// up. With more it is told at the end of the message, and always to accounts that have a message queued once.
 const LIMITS_CHECKED_MAX: usize = 100;
 
 /// Who sends a message, how, and to whom.
@@ -129,7 +129,8 @@ impl Envelope {
 
     fn check_limits(&self, app: &App, directory: &Directory, next: &Address) -> Result<(), Refused> {
         let account = enabled(directory, self.account)?;
-        if self.recipients.len() >= LIMITS_CHECKED_MAX {
+        // Who is named again in a message that was queued before does not count, which shows only at its end.
+        if account.record.deduplicate_message_id || self.recipients.len() >= LIMITS_CHECKED_MAX {
             return Ok(());
         }
         let all = self.recipients.iter().map(|recipient| &recipient.address).chain([next]);

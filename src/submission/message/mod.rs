@@ -19,7 +19,7 @@ use envelope::{enabled, sender};
 use mail::Timestamp;
 use smtp::{Peer, Reply};
 use std::{net::IpAddr, ops::Range};
-use store::{Refusal, StoreError, Submission};
+use store::{Refusal, SentCopy, StoreError, Submission};
 
 /// Who brings a message.
 pub(crate) struct Bringer<'a> {
@@ -128,7 +128,7 @@ async fn queue(
         extra,
         eight_bit,
         smtputf8,
-        sent_copy: None,
+        sent_copy: SentCopy::Unwanted,
         msg_from,
         envid,
         ret,

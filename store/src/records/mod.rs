@@ -24,7 +24,7 @@ pub use message::{
     Attempt, AttemptResult, Hold, MessageOutcome, QueueRecord, RetiredRecord, SmtpAnswer, TlsFacts,
     TlsPolicyKind, TlsVerified,
 };
-pub use repeat::{FirstAnswer, RepeatRecord, Repeated};
+pub use repeat::{CopyOutcome, FirstAnswer, RepeatRecord, Repeated};
 pub use returned::{ReturnKind, ReturnRecord};
 pub use sts_policy::{StsMode, StsPolicyRecord};
 pub use suppression::{Final, Streak, SuppressionRecord, SuppressionSource};

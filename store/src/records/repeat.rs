@@ -14,8 +14,19 @@ pub struct FirstAnswer {
     pub message_id: String,
     /// Address and FromID of each recipient.
     pub recipients: Vec<(String, Option<FromId>)>,
-    /// The sender's copy did not fit in the account's mailboxes.
-    pub copy_left_out: bool,
+    /// What became of the sender's copy.
+    pub copy: CopyOutcome,
+}
+
+/// What became of the copy of a message that its sender wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CopyOutcome {
+    /// It is in the mailbox Sent, or none was wanted.
+    Fine,
+    /// It did not fit in the account's mailboxes.
+    OverQuota,
+    /// It could not be made ready to be stored.
+    Failed,
 }
 
 /// Something that came, and is not to be queued again for a while.

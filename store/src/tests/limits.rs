@@ -50,7 +50,7 @@ impl Fixture {
     }
 
     fn sent_copy(&mut self, bytes: &'static [u8]) -> Applied {
-        let copy = Some(ContentRecord::Inline(bytes.into()));
+        let copy = SentCopy::Staged(ContentRecord::Inline(bytes.into()));
         self.apply(Change::Accept(Submission { sent_copy: copy, ..submission(&["a@b.example"], b"x") }))
     }
 }

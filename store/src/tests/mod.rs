@@ -164,7 +164,7 @@ fn submission(recipients: &[&str], content: &'static [u8]) -> Submission {
         extra: BTreeMap::from([("Key".into(), "value".into())]),
         eight_bit: false,
         smtputf8: false,
-        sent_copy: None,
+        sent_copy: SentCopy::Unwanted,
         msg_from: address("app@example.com"),
         envid: None,
         ret: None,

@@ -43,7 +43,7 @@ fn a_request_that_comes_again_gets_its_first_answer() {
     let Applied::AcceptedBefore(answer) = f.apply(Change::Accept(first)) else { panic!() };
     assert_eq!((answer.first, answer.message_id.as_str()), (QueueId(1), "<1@example.com>"));
     let recipients = [("a@remote.example".to_owned(), Some(from_id)), ("b@remote.example".to_owned(), None)];
-    assert_eq!((answer.recipients.as_slice(), answer.copy_left_out), (&recipients[..], false));
+    assert_eq!((answer.recipients.as_slice(), answer.copy), (&recipients[..], CopyOutcome::Fine));
     assert_eq!(f.in_queue(), 2);
     let early = f.store.read(|view| view.first_answer(ACCOUNT, &request(1, 1).unwrap(), NOW)).unwrap();
     assert_eq!(early, Ok(Some(answer)));
@@ -51,6 +51,28 @@ fn a_request_that_comes_again_gets_its_first_answer() {
     assert_eq!(f.apply(Change::Accept(with_request(2, 1))), Applied::Accepted(QueueId(3)));
     assert_eq!(f.try_apply(Change::Accept(with_request(1, 2))), Err(Refusal::OtherRequest));
     assert_eq!(f.in_queue(), 4);
+}
+
+#[test]
+fn what_became_of_the_copy_is_told_again() {
+    let fits = SentCopy::Staged(ContentRecord::Inline(b"copy"[..].into()));
+    let large = SentCopy::Staged(ContentRecord::Inline(vec![b'x'; 50].into()));
+    let limited = AccountRecord { mailbox_quota: Some(20), ..account() };
+    let mut f = Fixture::with(options(), limited);
+    for (key, (sent_copy, copy)) in [
+        (SentCopy::Unwanted, CopyOutcome::Fine),
+        (fits, CopyOutcome::Fine),
+        (large, CopyOutcome::OverQuota),
+        (SentCopy::Failed, CopyOutcome::Failed),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let submission = Submission { sent_copy, ..with_request(key as u8, 1) };
+        f.apply(Change::Accept(submission.clone()));
+        let again = f.apply(Change::Accept(submission));
+        assert!(matches!(&again, Applied::AcceptedBefore(answer) if answer.copy == copy), "{again:?}");
+    }
 }
 
 #[test]

@@ -33,6 +33,8 @@ pub(crate) enum Next {
     Challenge(Exchange, String),
     /// The owner is asked.
     Ask(Asked),
+    /// The client is in, with this name.
+    Finish(String),
     /// The exchange is over.
     Refuse(Reply),
 }
@@ -41,7 +43,7 @@ pub(crate) enum Next {
 pub(crate) enum Asked {
     Password { username: String, password: String },
     Keys(ClientFirst),
-    Proven { username: String },
+    Proven { username: String, server_final: String },
     Disproved { username: String },
 }
 
@@ -80,14 +82,15 @@ impl Exchange {
             Self::ScramFinal(challenged) => {
                 let username = challenged.username().to_owned();
                 match challenged.judge(message) {
+                    // Asked first: the server's own proof says that the client's was right.
                     Some(Verdict::Proven { server_final }) => {
-                        Next::Challenge(Self::ScramEnd { username }, server_final)
+                        Next::Ask(Asked::Proven { username, server_final })
                     }
                     Some(Verdict::Disproved) => Next::Ask(Asked::Disproved { username }),
                     None => Next::Refuse(malformed()),
                 }
             }
-            Self::ScramEnd { username } if message.is_empty() => Next::Ask(Asked::Proven { username }),
+            Self::ScramEnd { username } if message.is_empty() => Next::Finish(username),
             Self::ScramEnd { .. } => Next::Refuse(malformed()),
         }
     }
@@ -100,7 +103,7 @@ impl Asked {
                 AuthQuestion::Password { username: username.clone(), password: password.clone() }
             }
             Self::Keys(first) => AuthQuestion::Keys { username: first.username().to_owned() },
-            Self::Proven { username } => AuthQuestion::Proven { username: username.clone() },
+            Self::Proven { username, .. } => AuthQuestion::Proven { username: username.clone() },
             Self::Disproved { username } => AuthQuestion::Disproved { username: username.clone() },
         }
     }

@@ -23,7 +23,9 @@ pub enum AuthQuestion {
         /// The username.
         username: String,
     },
-    /// SCRAM: the client proved that it knows the password. To be answered with `Accept` or `Refuse`.
+    /// SCRAM: the client proved that it knows the password, and was not told yet that it did. To be answered with
+    /// `Accept` or `Refuse`. Once accepted it is in by its next message, unless it gives up:
+    /// [`super::super::ServerSession::user`] says so.
     Proven {
         /// The username.
         username: String,
@@ -38,7 +40,7 @@ pub enum AuthQuestion {
 /// The answer to an [`AuthQuestion`]. One that does not belong to the question is taken for a temporary failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AuthAnswer {
-    /// The client is who it says it is: 235.
+    /// The client is who it says it is: 235, for SCRAM after the server's own proof.
     Accept,
     /// The login failed: 535 5.7.8 for what is wrong, 454 4.7.0 for what is temporary; 421 ends the session.
     Refuse(Reply),

@@ -9,6 +9,8 @@ use crate::scram::tests::{AwsLc, keys};
 const EHLO: &str = "250-mx.example\r\n250-PIPELINING\r\n250-CHUNKING\r\n250-DSN\r\n250-SIZE 100\r\n\
                     250 AUTH SCRAM-SHA-256 PLAIN LOGIN\r\n";
 const IN: &str = "[in user]235 2.7.0 Authentication succeeded\r\n";
+/// To who was in already, by the question before.
+const WELCOME: &str = "235 2.7.0 Authentication succeeded\r\n";
 const OUT: &str = "[out user]535 5.7.8 Authentication credentials invalid\r\n";
 const MALFORMED: &str = "501 5.5.2 Malformed authentication message\r\n";
 const NO_BASE64: &str = "501 5.5.2 That is not base64\r\n";
@@ -38,7 +40,7 @@ pub(super) fn decide(session: &mut ServerSession, question: AuthQuestion) -> Str
     let (said, answer) = match question {
         AuthQuestion::Password { username, password } => match username.as_str() {
             "user" if password == "pencil" => (format!("[in {username}]"), AuthAnswer::Accept),
-            "later" => (String::new(), AuthAnswer::Refuse(Reply::with_enhanced(454, 7, 0, "Later"))),
+            "later" => (String::new(), later()),
             "bye" => (String::new(), AuthAnswer::Refuse(Reply::with_enhanced(421, 7, 0, "Bye"))),
             _ => (format!("[out {username}]"), AuthAnswer::Refuse(wrong)),
         },
@@ -46,11 +48,16 @@ pub(super) fn decide(session: &mut ServerSession, question: AuthQuestion) -> Str
             let nonce = "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0".to_owned();
             (format!("[keys {username}]"), AuthAnswer::Keys { keys: keys("pencil"), nonce })
         }
+        AuthQuestion::Proven { username } if username == "later" => (String::new(), later()),
         AuthQuestion::Proven { username } => (format!("[in {username}]"), AuthAnswer::Accept),
         AuthQuestion::Disproved { username } => (format!("[out {username}]"), AuthAnswer::Refuse(wrong)),
     };
     session.answer_auth(answer);
     said
+}
+
+fn later() -> AuthAnswer {
+    AuthAnswer::Refuse(Reply::with_enhanced(454, 7, 0, "Later"))
 }
 
 fn base64(text: impl AsRef<[u8]>) -> String {

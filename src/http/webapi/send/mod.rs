@@ -21,7 +21,10 @@ pub(super) use repeat::IDEMPOTENCY_KEY;
 pub(super) use request::Request;
 use schemars::JsonSchema;
 use serde::Serialize;
-use store::{NewRecipient, Submission as NewSubmission, records::FirstAnswer};
+use store::{
+    NewRecipient, SentCopy, Submission as NewSubmission,
+    records::{CopyOutcome, FirstAnswer},
+};
 
 /// A message that was accepted: it is on stable storage for every recipient.
 #[derive(Serialize, JsonSchema)]
@@ -70,7 +73,11 @@ impl Queued {
         Queued {
             message_id: answer.message_id,
             submissions: submissions.collect(),
-            copy_error: answer.copy_left_out.then(over_quota),
+            copy_error: match answer.copy {
+                CopyOutcome::Fine => None,
+                CopyOutcome::OverQuota => Some(over_quota()),
+                CopyOutcome::Failed => Some(without_copy()),
+            },
         }
     }
 }
@@ -137,14 +144,15 @@ async fn submit(mut call: Call) -> std::result::Result<Queued, ApiError> {
     };
     let prepared = prepare_where_it_hurts_least(&call.http, call.form.size, draft, preparation).await?;
     call.form.give_memory_back();
-    let (copy, copy_failed) = match prepared.sent_copy {
-        None => (None, false),
-        Some(Ok(copy)) => (Some(copy), false),
+    let sent_copy = match prepared.sent_copy {
+        None => SentCopy::Unwanted,
+        Some(Ok(copy)) => SentCopy::Staged(copy),
         Some(Err(error)) => {
             tracing::error!(%error, "a Sent copy could not be stored");
-            (None, true)
+            SentCopy::Failed
         }
     };
+    let copy_failed = sent_copy == SentCopy::Failed;
     let answers: Vec<_> = recipients.iter().map(answer_of).collect();
     let submission = NewSubmission {
         account: call.login.account.id,
@@ -160,7 +168,7 @@ async fn submit(mut call: Call) -> std::result::Result<Queued, ApiError> {
         extra: options.extra,
         eight_bit: prepared.eight_bit,
         smtputf8: prepared.smtputf8 || needs_smtputf8,
-        sent_copy: copy,
+        sent_copy,
         msg_from,
         envid: None,
         ret: None,
@@ -173,14 +181,18 @@ async fn submit(mut call: Call) -> std::result::Result<Queued, ApiError> {
     let submissions =
         accepted.ids.zip(answers).map(|(id, answer)| Submission { queue_msg_id: id, ..answer }).collect();
     let copy_error = match (copy_failed, accepted.copy_left_out) {
-        (true, _) => Some(ApiError::new(
-            Code::Server,
-            "the message is queued, but no copy could be stored in the mailbox Sent; do not send it again",
-        )),
+        (true, _) => Some(without_copy()),
         (false, true) => Some(over_quota()),
         (false, false) => None,
     };
     Ok(Queued { message_id: message_id.as_str().to_owned(), submissions, copy_error })
+}
+
+fn without_copy() -> ApiError {
+    ApiError::new(
+        Code::Server,
+        "the message is queued, but no copy could be stored in the mailbox Sent; do not send it again",
+    )
 }
 
 fn over_quota() -> ApiError {

@@ -26,7 +26,7 @@ fn attempt(
     let said = say(session, &format!("AUTH {mechanism} {}", base64(first)));
     if let Some(at) = said.find("r=") {
         let said = say(session, &base64(last(&said[at..])));
-        if said.starts_with("v=") {
+        if said.contains("v=") {
             say(session, "");
         }
     }
@@ -45,8 +45,8 @@ fn a_client_that_knows_the_password_and_sees_that_the_server_does_is_in() {
         heard,
         [
             "[keys user]r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
-            "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=",
-            IN,
+            "[in user]v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=",
+            WELCOME,
         ]
     );
     assert_eq!(session.user(), Some("user"));
@@ -81,12 +81,12 @@ fn who_gets_in_is_decided_by_password_and_binding() {
     let plus = "SCRAM-SHA-256-PLUS";
     type Row<'a> = (&'a str, &'a str, &'a str, &'a [u8], &'a str, &'a str);
     let table: &[Row] = &[
-        (plus, "p=tls-exporter,,", "n=user,r=abc", &octets, "pencil", IN),
+        (plus, "p=tls-exporter,,", "n=user,r=abc", &octets, "pencil", WELCOME),
         (plus, "p=tls-exporter,,", "n=user,r=abc", &octets, "ink", OUT),
         (plus, "p=tls-exporter,,", "n=user,r=abc", &[8; 32], "pencil", OUT),
         (plus, "p=tls-server-end-point,,", "n=user,r=abc", &octets, "pencil", no_such),
         (plus, "n,,", "n=user,r=abc", b"", "pencil", MALFORMED),
-        ("SCRAM-SHA-256", "n,,", "n=user,r=abc", b"", "pencil", IN),
+        ("SCRAM-SHA-256", "n,,", "n=user,r=abc", b"", "pencil", WELCOME),
         ("SCRAM-SHA-256", "n,,", "n=user,r=abc", b"", "ink", OUT),
         ("SCRAM-SHA-256", "y,,", "n=user,r=abc", b"", "pencil", downgrade),
         ("SCRAM-SHA-256", "n,,", "m=x,n=user,r=abc", b"", "pencil", extension),
@@ -100,7 +100,7 @@ fn who_gets_in_is_decided_by_password_and_binding() {
             client_final(password, &bound, bare, server_first.trim_end())
         });
         assert_eq!(heard.last().map(String::as_str), Some(*end), "{mechanism} {first} {password}");
-        assert_eq!(session.user(), (*end == IN).then_some("user"));
+        assert_eq!(session.user(), (*end == WELCOME).then_some("user"));
     }
 }
 
@@ -114,9 +114,19 @@ fn nobody_is_in_before_the_end_of_the_exchange() {
         let server_first = "r=abc%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
         let last = base64(client_final("pencil", b"n,,", bare, server_first));
         let proof = talk(&mut session, format!("{last}\r\n").as_bytes(), 99);
-        assert!(proof.starts_with("334 dj1"), "{proof}");
+        assert!(proof.starts_with("[in user]334 dj1"), "{proof}");
         let heard = talk(&mut session, format!("{end}\r\nMAIL FROM:<>\r\n").as_bytes(), 99);
         assert_eq!(heard, format!("{said}{NEEDED}"));
         assert_eq!(session.user(), None);
     }
+}
+
+#[test]
+fn who_may_not_come_in_is_told_nothing_of_the_proof() {
+    let mut session = session(ChannelBindings::default());
+    let heard = attempt(&mut session, "SCRAM-SHA-256", "n,,n=later,r=abc", |server_first| {
+        client_final("pencil", b"n,,", "n=later,r=abc", server_first.trim_end())
+    });
+    assert_eq!(heard[1..], ["454 4.7.0 Later\r\n"]);
+    assert_eq!(session.user(), None);
 }
