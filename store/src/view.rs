@@ -135,11 +135,6 @@ impl View<'_> {
         self.tables.hooks.get(&self.txn, &id)
     }
 
-    /// Whether a hook is still to be called.
-    pub fn is_hook_pending(&self, id: HookId) -> Result<bool, StoreError> {
-        self.tables.hooks.contains(&self.txn, &id)
-    }
-
     /// A hook that is done with.
     pub fn retired_hook(&self, id: HookId) -> Result<Option<RetiredHookRecord>, StoreError> {
         self.tables.retired_hooks.get(&self.txn, &id)
