@@ -151,6 +151,8 @@ async fn every_filter_finds_its_hooks_and_every_action_does_what_it_says() {
         (&["--desc", "--limit", "2"], &[4, 3]),
         (&["--limit", "2", "--after", "1"], &[2, 3]),
         (&["--desc", "--after", "2"], &[1]),
+        (&["--sort", "submitted"], &[1, 2, 3, 4]),
+        (&["--sort", "created", "--desc"], &[4, 3, 2, 1]),
     ] {
         assert_eq!(list(&site, &["hooks", "list"], args), expected, "{args:?}");
     }
@@ -158,8 +160,13 @@ async fn every_filter_finds_its_hooks_and_every_action_does_what_it_says() {
     assert!(site.ok(&["hooks", "list", "--limit", "2"]).contains("the list goes on: --after 2"));
     assert!(site.fails(&["hooks", "list", "--account", "nobody"], 1).contains("there is no account"));
     assert!(site.fails(&["hooks", "list", "--after", "x"], 1).contains("goes on"));
-    for wrong in [&["--event", "opened"][..], &["--kind", "both"], &["--submitted", "1h"], &["--limit", "0"]]
-    {
+    for wrong in [
+        &["--event", "opened"][..],
+        &["--kind", "both"],
+        &["--submitted", "1h"],
+        &["--limit", "0"],
+        &["--sort", "url"],
+    ] {
         site.fails(&[&["hooks", "list"], wrong].concat(), 2);
     }
     for action in [&["schedule", "--now"][..], &["cancel"], &["retired", "resend"]] {
