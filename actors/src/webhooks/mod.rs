@@ -10,7 +10,7 @@ mod run;
 
 pub use guard::AddressGuard;
 pub use operations::{HookDeed, HookOperations, ResentPart, TestCall, TestCallError};
-pub use post::{HookAnswer, HookError, HttpPoster, Poster};
+pub use post::{HookAnswer, HookError, HttpPoster, Poster, RetryAfter};
 pub use request::{HookRequest, signature};
 
 use lanes::Lanes;
