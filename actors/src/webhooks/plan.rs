@@ -70,7 +70,7 @@ pub(super) fn attempt(
     HookAttempt {
         started,
         duration_ms,
-        url: url.to_owned(),
+        url: config::shown_url(url).into_owned(),
         success,
         status,
         error,
