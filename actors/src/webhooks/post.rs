@@ -9,6 +9,7 @@ use reqwest::{
     dns::{Addrs, Name, Resolve, Resolving},
     header::{DATE, HeaderMap, RETRY_AFTER},
 };
+use rustls_pki_types::CertificateDer;
 use std::{
     error::Error,
     net::{IpAddr, SocketAddr},
@@ -84,20 +85,24 @@ pub struct HttpPoster {
 }
 
 impl HttpPoster {
-    /// Names are looked up at `nameservers`, or at those of the system where there are none. `timeout` is for a whole
-    /// call; of an answer `answer_max` bytes are kept.
+    /// Names are looked up at `nameservers`, or at those of the system where there are none. `authorities` are trusted
+    /// besides the system's. `timeout` is for a whole call; of an answer `answer_max` bytes are kept.
     ///
     /// # Errors
     /// When the HTTP client cannot be set up, as without readable certificates.
     pub fn new(
         guard: AddressGuard,
         nameservers: &[SocketAddr],
+        authorities: &[CertificateDer<'static>],
         timeout: Duration,
         answer_max: usize,
     ) -> Result<HttpPoster, Box<dyn Error>> {
         let resolver = GuardedResolver { resolver: resolver(nameservers)?, guard: guard.clone() };
+        let authorities: Vec<_> =
+            authorities.iter().map(|der| reqwest::Certificate::from_der(der)).collect::<Result<_, _>>()?;
         let client = reqwest::Client::builder()
             .dns_resolver(Arc::new(resolver))
+            .tls_certs_merge(authorities)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .timeout(timeout)
