@@ -4,7 +4,13 @@ use crate::harness::{
     COMMON_PORT, Embedded, HookAnswer, HookReceiver, SmtpClient, account, eventually, loopback,
 };
 use mail::Timestamp;
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use store::records::{AccountRecord, IncomingWebhook};
 
 const RECEIVERS: usize = 1000;
@@ -56,6 +62,91 @@ async fn nine_hundred_receivers_that_hang_hold_up_none_of_the_others() {
     println!("{told}");
     // The last few may be late where the machine has much else to do.
     assert!(late < Duration::from_secs(1) && longest < Duration::from_secs(3), "{told}");
+}
+
+/// Each hangs with its first hook when it is called again, and from then on: two take all the memory of those that
+/// wait, and the third waits for it.
+#[tokio::test]
+async fn large_hooks_to_receivers_that_hang_hold_up_none_to_others() {
+    let receiver =
+        HookReceiver::scripted(|call| match (number(&call.path), call.header("X-Mox-Webhook-Attempt")) {
+            (0, _) => HookAnswer::Status(204),
+            (_, "1") => HookAnswer::HangUp,
+            (_, _) => HookAnswer::Hang,
+        })
+        .await;
+    let own = loopback();
+    let mut builder = Embedded::builder().smtp((own, COMMON_PORT)).settings(|settings| {
+        settings.webhooks.retry = vec![Duration::from_millis(1); 2];
+        settings.webhooks.body_bytes_max = 1 << 20;
+    });
+    for number in 0..4 {
+        let url = format!("{}/{number}", receiver.url());
+        let incoming_webhook = Some(IncomingWebhook { url, authorization: None });
+        builder = builder.account(AccountRecord { incoming_webhook, ..account(&format!("app{number}")) });
+    }
+    let server = builder.start().await;
+    let mut client = SmtpClient::ready((own, COMMON_PORT).into()).await;
+    let content = format!("From: a@remote.example\r\n\r\n{}.\r\n", "sixteen octets..\r\n".repeat(24 << 10));
+    for number in 1..4 {
+        client.envelope("a@remote.example", &[&format!("app{number}@localhost")]).await;
+        client.write(content.as_bytes()).await;
+        assert!(client.reply().await.starts_with("250"));
+        server.called_hook(number, 1).await;
+    }
+    eventually("two receivers to hang", async || match receiver.calls().len() {
+        5.. => Ok(()),
+        calls => Err(format!("{calls} calls came")),
+    })
+    .await;
+    client.envelope("a@remote.example", &["app0@localhost"]).await;
+    client.write(content.as_bytes()).await;
+    assert!(client.reply().await.starts_with("250"));
+    // Long before those that hang are given up.
+    server.retired_hook(4).await;
+    assert_eq!(receiver.calls().iter().filter(|call| number(&call.path) == 0).count(), 1);
+}
+
+/// One that never answers, and one whose answer never ends.
+#[tokio::test]
+async fn a_url_that_hangs_gets_one_call_at_a_time_until_it_answers_again() {
+    for stalls in [false, true] {
+        let hangs = Arc::new(AtomicBool::new(false));
+        let now = hangs.clone();
+        let receiver = HookReceiver::scripted(move |_| match (now.load(Ordering::SeqCst), stalls) {
+            (false, _) => HookAnswer::Status(204),
+            (true, false) => HookAnswer::Hang,
+            (true, true) => HookAnswer::Stall(200),
+        })
+        .await;
+        let server = Embedded::calling(receiver.url())
+            .settings(|settings| {
+                settings.webhooks.timeout = Duration::from_millis(500);
+                settings.webhooks.retry = vec![Duration::from_secs(3600)];
+            })
+            .start()
+            .await;
+        let mut sent = 0;
+        let mut most_of = async |count: usize, hang: bool| {
+            hangs.store(hang, Ordering::SeqCst);
+            receiver.most_at_once();
+            for _ in 0..count {
+                server.send("rider@localhost").await;
+            }
+            sent += count;
+            eventually("all to be called to the end", async || {
+                let calls = server.api().metric("postrider_webhook_calls_total", "").await;
+                if calls == sent as f64 { Ok(()) } else { Err(format!("{calls} of {sent} calls")) }
+            })
+            .await;
+            receiver.most_at_once()
+        };
+        most_of(10, false).await;
+        assert!(most_of(4, true).await > 1, "it had earned more than one call at a time");
+        assert_eq!(most_of(2, true).await, 1, "stalls: {stalls}");
+        most_of(10, false).await;
+        assert!(most_of(4, true).await > 1, "it answered again");
+    }
 }
 
 fn number(path: &str) -> usize {
