@@ -81,7 +81,7 @@ async fn a_name_that_moves_between_calls_is_judged_where_it_is_then() {
     let [called, refused @ ..] = &hook.hook.attempts[..] else { panic!("{hook:?}") };
     assert_eq!((called.status, refused.len()), (500, 2));
     for attempt in refused {
-        assert!(attempt.error.starts_with("127.0.0.2 is not a public address"), "{}", attempt.error);
+        assert!(attempt.error.contains("127.0.0.2 is not a public address"), "{}", attempt.error);
     }
     assert_eq!((first.calls().len(), second.calls().len()), (1, 0));
 }
@@ -93,8 +93,8 @@ async fn a_receiver_needs_a_certificate_that_is_trusted_and_its_own() {
     let nameserver = dns.address();
     for (what, identity, trusted, error) in [
         ("good", ca.identity(&["hooks.test"]), Some(&ca), None),
-        ("of nobody known", ca.identity(&["hooks.test"]), None, Some("UnknownIssuer")),
-        ("of another authority", ca.identity(&["hooks.test"]), Some(&other), Some("UnknownIssuer")),
+        ("of nobody known", ca.identity(&["hooks.test"]), None, Some("webhooks.trusted_ca_file")),
+        ("of another authority", ca.identity(&["hooks.test"]), Some(&other), Some("BadSignature")),
         ("of another host", ca.identity(&["hooks.example"]), Some(&ca), Some("not valid for name")),
         ("of the past", ca.expired(&["hooks.test"]), Some(&ca), Some("expired")),
     ] {

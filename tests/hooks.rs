@@ -1,11 +1,10 @@
 //! How webhooks are called.
 
 use crate::harness::{
-    Action, DnsServer, Embedded, EmbeddedBuilder, HookAnswer, HookReceiver, Server, SmtpPeer, Verb, account,
-    eventually, judge, message, message_to,
+    Action, Embedded, HookAnswer, HookReceiver, Server, SmtpPeer, Verb, account, eventually, judge, message,
+    message_to,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use mail::HookId;
 use serde_json::{Map, json};
 use std::{
     sync::{
@@ -14,7 +13,10 @@ use std::{
     },
     time::Duration,
 };
-use store::records::{AccountRecord, EventKind, HookOutcome, OutgoingWebhook, RetiredHookRecord};
+use store::{
+    RetiredHookFilter,
+    records::{AccountRecord, EventKind, HookOutcome, OutgoingWebhook},
+};
 
 #[tokio::test]
 async fn a_call_has_the_headers_of_the_contract_and_a_good_signature() {
@@ -170,6 +172,32 @@ async fn events_are_told_as_the_account_wants_them() {
         let told: Vec<_> = receiver.bodies().iter().map(|body| body["Event"].clone()).collect();
         assert_eq!(told, expected, "every_event: {every_event}");
     }
+}
+
+#[tokio::test]
+async fn an_account_that_keeps_no_retired_hooks_has_none() {
+    let receiver = HookReceiver::start().await;
+    let outgoing_webhook =
+        OutgoingWebhook { url: receiver.url(), authorization: None, events: Vec::new(), every_event: false };
+    let server = Embedded::builder()
+        .account(AccountRecord {
+            outgoing_webhook: Some(outgoing_webhook),
+            keep_retired_hooks: Duration::ZERO,
+            ..account("rider")
+        })
+        .start()
+        .await;
+    let id = server.send("rider@localhost").await;
+    receiver.event("delivered", id.cast_signed()).await;
+    eventually("the hook to be done with", async || {
+        let totals = server.app().handles.store.read(|view| view.totals()).expect("the store is read");
+        assert_eq!(totals.retired_hooks, 0);
+        if totals.hooks == 0 { Ok(()) } else { Err("it is not".to_owned()) }
+    })
+    .await;
+    let all = RetiredHookFilter::default();
+    let part = server.app().handles.hooks.resend_part(&all, None).await.expect("it is done");
+    assert_eq!((part.made, part.without_webhook), (Vec::new(), 0));
 }
 
 async fn one_call_refused(server: &Server) {

@@ -513,3 +513,17 @@ fn assert_in_hours(time: &Value, hours: i64) {
     let away = time.duration_since(jiff::Timestamp::now());
     assert!((hours * 3600 - 120..=hours * 3600).contains(&away.as_secs()), "{time}");
 }
+
+#[tokio::test]
+async fn a_message_that_a_person_drops_is_told_as_canceled() {
+    let (app, status) = receiver().await;
+    status.store(204, Ordering::SeqCst);
+    let site = site(&outgoing(&app.url()), "");
+    let serve = site.serve().await;
+    let id = send(&serve.api("app@example.com", "correct horse"), "b@later.example").await;
+    app.event("delayed", id).await;
+    site.ok(&["queue", "drop", &id.to_string()]);
+    let told = app.event("canceled", id).await;
+    assert_eq!((&told["Attempt"], &told["Suppressing"]), (&json!(1), &json!(false)));
+    assert_eq!((&told["Recipient"], &told["DSN"]), (&json!("b@later.example"), &json!(false)));
+}

@@ -51,8 +51,6 @@ pub(crate) enum HookAnswer {
     Status(u16),
     /// With many octets.
     Long(u16),
-    /// 503, to be called again after so many seconds.
-    RetryAfter(u32),
     /// 307 to that URL.
     Redirect(String),
     /// These octets.
@@ -71,7 +69,8 @@ pub(crate) enum HookAnswer {
 #[derive(Default)]
 struct Open {
     now: usize,
-    most: usize,
+    /// How many there were as each came.
+    at_once: Vec<usize>,
 }
 
 pub(crate) struct HookReceiver {
@@ -147,10 +146,9 @@ impl HookReceiver {
         format!("{}://{host}:{}/hook", self.scheme, self.address.port())
     }
 
-    /// The most calls that were under way at the same time since this was asked the last time.
-    pub(crate) fn most_at_once(&self) -> usize {
-        let mut open = self.shared.open.lock().expect("no holder panics");
-        std::mem::replace(&mut open.most, 0)
+    /// How many calls were under way as each came, with itself.
+    pub(crate) fn at_once(&self) -> Vec<usize> {
+        self.shared.open.lock().expect("no holder panics").at_once.clone()
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -216,9 +214,6 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, shared: &Shared) {
                 let body = "long ".repeat(1000);
                 format!("HTTP/1.1 {status} Scripted\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into()
             }
-            HookAnswer::RetryAfter(seconds) => {
-                format!("HTTP/1.1 503 Scripted\r\nRetry-After: {seconds}\r\nContent-Length: 0\r\n\r\n").into()
-            }
             HookAnswer::Redirect(url) => {
                 format!("HTTP/1.1 307 Scripted\r\nLocation: {url}\r\nContent-Length: 0\r\n\r\n").into()
             }
@@ -255,7 +250,8 @@ impl UnderWay<'_> {
     fn new(shared: &Shared) -> UnderWay<'_> {
         let mut open = shared.open.lock().expect("no holder panics");
         open.now += 1;
-        open.most = open.most.max(open.now);
+        let now = open.now;
+        open.at_once.push(now);
         UnderWay(shared)
     }
 }

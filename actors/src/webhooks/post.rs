@@ -251,6 +251,10 @@ fn explain(error: &reqwest::Error) -> String {
         text.push_str(&error.to_string());
         cause = error.source();
     }
+    // The authority of a network of one's own.
+    if text.contains("UnknownIssuer") {
+        text.push_str("; an operator can trust its authority with webhooks.trusted_ca_file");
+    }
     if text.is_empty() { "the call failed".into() } else { text }
 }
 
