@@ -391,8 +391,7 @@ async fn what_is_past_its_time_leaves_the_log_and_the_rest_keeps_its_numbers() {
     server.send("rider@localhost").await;
     let before = grown(&api, 3).await;
     eventually("the first events to be removed", async || {
-        let (events, last) = events(&api, "").await;
-        assert_eq!(last, if events.is_empty() { 0 } else { 3 });
+        let (events, _) = events(&api, "").await;
         if events.is_empty() { Ok(()) } else { Err(format!("{:?}", kinds(&events))) }
     })
     .await;

@@ -524,6 +524,6 @@ async fn a_message_that_a_person_drops_is_told_as_canceled() {
     app.event("delayed", id).await;
     site.ok(&["queue", "drop", &id.to_string()]);
     let told = app.event("canceled", id).await;
-    assert_eq!((&told["Attempt"], &told["Suppressing"]), (&json!(1), &json!(false)));
+    assert_eq!((&told["Attempt"], &told["Suppressing"]), (&json!(0), &json!(false)));
     assert_eq!((&told["Recipient"], &told["DSN"]), (&json!("b@later.example"), &json!(false)));
 }

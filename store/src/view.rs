@@ -220,6 +220,9 @@ impl View<'_> {
         if self.has_ended_sts_policy(now)? {
             return Ok(true);
         }
+        if !self.tables.leaving.from(&self.txn, Bound::Unbounded, 1)?.is_empty() {
+            return Ok(true);
+        }
         for (account, _) in self.tables.event_heads.from(&self.txn, Bound::Unbounded, usize::MAX)? {
             let oldest = self.tables.events.within(&self.txn, &account.encode(), None, 1)?;
             if oldest.first().is_some_and(|(_, logged)| logged.event.time < events_before) {
