@@ -48,10 +48,10 @@ pub struct LocalserveArgs {
     #[arg(long, conflicts_with = "port_offset")]
     any_port: bool,
     /// Post what became of sent messages to this URL
-    #[arg(long, value_name = "URL", value_parser = webhook_url)]
+    #[arg(long, value_name = "URL", value_parser = config::http_url)]
     outgoing_webhook: Option<String>,
     /// Post messages that arrive to this URL
-    #[arg(long, value_name = "URL", value_parser = webhook_url)]
+    #[arg(long, value_name = "URL", value_parser = config::http_url)]
     incoming_webhook: Option<String>,
     /// Deliver to this SMTP server, such as another mail catcher, instead of the Inbox
     #[arg(long, value_name = "IP:PORT")]
@@ -275,12 +275,4 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
         });
     }
     address
-}
-
-fn webhook_url(text: &str) -> Result<String, String> {
-    if text.starts_with("http://") || text.starts_with("https://") {
-        Ok(text.to_owned())
-    } else {
-        Err("give a URL that begins with http:// or https://".into())
-    }
 }

@@ -202,13 +202,19 @@ fn actor_options(
         Mode::Local => Arc::new(NoNames),
         Mode::Serve => Arc::new(DnsResolver::new(&settings.dns, metrics.clone())?),
     };
-    let authorities =
-        delivery.trusted_ca_file.as_deref().map(read_authorities).transpose()?.unwrap_or_default();
+    let authorities = read_authorities("[delivery]", delivery.trusted_ca_file.as_deref())?;
     let policies = HttpsFetcher::new(resolver.clone(), &authorities, delivery.mta_sts_port)
         .map_err(|error| anyhow::anyhow!("MTA-STS policies cannot be fetched: {error}"))?;
     let guard = AddressGuard::new(webhooks.allow_networks.clone());
-    let poster = HttpPoster::new(guard, &settings.dns.nameservers, webhooks.timeout, webhooks.answer_max)
-        .map_err(|error| anyhow::anyhow!("webhooks cannot be set up: {error}"))?;
+    let for_webhooks = read_authorities("[webhooks]", webhooks.trusted_ca_file.as_deref())?;
+    let poster = HttpPoster::new(
+        guard,
+        &settings.dns.nameservers,
+        &for_webhooks,
+        webhooks.timeout,
+        webhooks.answer_max,
+    )
+    .map_err(|error| anyhow::anyhow!("webhooks cannot be set up: {error}"))?;
     Ok(actors::Options {
         clock: Clock::system(),
         router,

@@ -1,9 +1,13 @@
 //! Which accounts and domains may be used, and by which logins.
 
-use crate::harness::{Api, Embedded, PASSWORD, SmtpPeer, account, address, domain, message};
+use crate::harness::{Api, Embedded, PASSWORD, SmtpPeer, account, address, domain, eventually, message};
 use postrider::password::hash_password;
 use serde_json::json;
-use store::records::{AccountRecord, DomainRecord};
+use std::time::Duration;
+use store::{
+    DirectoryChange,
+    records::{AccountRecord, DomainRecord},
+};
 
 /// An account with three addresses at two domains, of which one is disabled, and a catch-all at each.
 fn rider() -> AccountRecord {
@@ -125,4 +129,41 @@ async fn nothing_is_sent_from_a_disabled_domain() {
     api.ok("Send", &from("second@localhost")).await;
     let delivery = peer.delivery_to("friend@remote.example").await;
     assert_eq!(delivery.mail.split(' ').next(), Some("<second@localhost>"));
+}
+
+#[tokio::test]
+async fn an_account_that_left_leaves_nothing_to_one_of_the_same_name() {
+    let server = Embedded::builder()
+        .account(account("rider"))
+        .settings(|settings| {
+            settings.retention.sweep_batch = 2;
+            settings.retention.sweep_interval = Duration::from_millis(10);
+        })
+        .start()
+        .await;
+    let api = server.api();
+    let address = json!({ "EmailAddress": "friend@remote.example" });
+    api.ok("SuppressionAdd", &address).await;
+    for _ in 0..3 {
+        let id = server.send("rider@localhost").await;
+        server.end(id).await;
+    }
+    let app = server.app();
+    let change = DirectoryChange {
+        seen: app.handles.store.directory().generation(),
+        remove_accounts: vec!["rider".into()],
+        ..DirectoryChange::default()
+    };
+    app.handles.writer.change_directory(change).await.expect("nothing is queued");
+    assert_eq!(status(&api).await, 401, "it is gone at once");
+    app.handles.writer.put_account(account("rider")).await.expect("it is made");
+    assert_eq!(api.ok("SuppressionPresent", &address).await["Present"], false);
+    assert_eq!(api.events("").await.expect("an answer").json()["Events"], json!([]));
+    eventually("all of the first to be swept", async || {
+        let totals = app.handles.store.read(|view| view.totals()).expect("the store is read");
+        let left = (totals.events, totals.suppressions);
+        if left == (0, 0) { Ok(()) } else { Err(format!("{left:?}")) }
+    })
+    .await;
+    assert_eq!(server.inbox("rider"), []);
 }

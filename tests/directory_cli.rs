@@ -165,6 +165,10 @@ fn everything_wrong_in_a_file_is_told_with_its_line_and_nothing_is_applied() {
             "bad.toml:5: accounts.outgoing_webhook.events: must be one of delivered, delayed, failed",
         ),
         (
+            "[[accounts]]\nname = \"a\"\npassword = \"p\"\naddresses = [\"x@a.example\"]\nincoming_webhook = { url = \"https://user:app-secret@h.example\" }\n",
+            "bad.toml:5: accounts.incoming_webhook.url: must have no user name or password in it: give them as `authorization`",
+        ),
+        (
             "[[domains]]\nname = \"a.example\"\nroutes = [{ transport = \"none\" }]\n",
             "bad.toml:1: domains.routes: \"none\" must be the name of one of the [[transports]]",
         ),

@@ -376,3 +376,29 @@ async fn no_event_is_lost_or_comes_twice_while_messages_flow_and_the_server_is_k
 async fn a_hundred_thousand_events_are_read_while_messages_flow_and_the_server_is_killed() {
     read_through_crashes(100_000, 20).await;
 }
+
+#[tokio::test]
+async fn what_is_past_its_time_leaves_the_log_and_the_rest_keeps_its_numbers() {
+    let server = Embedded::builder()
+        .account(account("rider"))
+        .settings(|settings| {
+            settings.retention.events = Duration::from_secs(5);
+            settings.retention.sweep_interval = Duration::from_millis(100);
+        })
+        .start()
+        .await;
+    let api = server.api();
+    server.send("rider@localhost").await;
+    let before = grown(&api, 3).await;
+    eventually("the first events to be removed", async || {
+        let (events, _) = events(&api, "").await;
+        if events.is_empty() { Ok(()) } else { Err(format!("{:?}", kinds(&events))) }
+    })
+    .await;
+    server.send("rider@localhost").await;
+    let after = grown(&api, 6).await;
+    assert_eq!((seqs(&before), seqs(&after)), (vec![1, 2, 3], vec![4, 5, 6]));
+    // Whoever had read half of what is gone goes on with what is kept.
+    let (rest, last) = events(&api, "after=2").await;
+    assert_eq!((seqs(&rest), last), (vec![4, 5, 6], 6));
+}

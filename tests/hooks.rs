@@ -1,11 +1,10 @@
 //! How webhooks are called.
 
 use crate::harness::{
-    Action, DnsServer, Embedded, EmbeddedBuilder, HookAnswer, HookReceiver, Server, SmtpPeer, Verb, account,
-    eventually, judge, message, message_to,
+    Action, Embedded, HookAnswer, HookReceiver, Server, SmtpPeer, Verb, account, eventually, judge, message,
+    message_to,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use mail::HookId;
 use serde_json::{Map, json};
 use std::{
     sync::{
@@ -14,7 +13,10 @@ use std::{
     },
     time::Duration,
 };
-use store::records::{AccountRecord, EventKind, HookOutcome, OutgoingWebhook, RetiredHookRecord};
+use store::{
+    RetiredHookFilter,
+    records::{AccountRecord, EventKind, HookOutcome, OutgoingWebhook},
+};
 
 #[tokio::test]
 async fn a_call_has_the_headers_of_the_contract_and_a_good_signature() {
@@ -114,72 +116,12 @@ async fn a_crash_loses_no_hook() {
     .await;
 }
 
-/// A server whose rider has an outgoing webhook, and that gives up after three calls, a moment apart.
-fn calling(url: String) -> EmbeddedBuilder {
-    let outgoing_webhook =
-        Some(OutgoingWebhook { url, authorization: None, events: Vec::new(), every_event: false });
-    Embedded::builder()
-        .account(AccountRecord { outgoing_webhook, ..account("rider") })
-        .settings(|settings| settings.webhooks.retry = vec![Duration::from_millis(1); 2])
-}
-
-async fn retired_hook(server: &Embedded) -> RetiredHookRecord {
-    eventually("the first hook to be done with", async || {
-        let hook = server.app().handles.store.read(|view| view.retired_hook(HookId(1)));
-        hook.expect("the store is read").ok_or_else(|| "it is not".to_owned())
-    })
-    .await
-}
-
-#[tokio::test]
-async fn addresses_that_are_not_public_are_refused_at_every_attempt() {
-    let receiver = HookReceiver::start().await;
-    let port = receiver.port();
-    let dns = DnsServer::start("hooks.test A 127.0.0.1\nhooks.test A 10.0.0.1").await;
-    let nameserver = dns.address();
-    for host in
-        ["127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "localhost", "hooks.test", "0x7f.1", "2130706433"]
-    {
-        let server = calling(format!("http://{host}:{port}/hook"))
-            .settings(|settings| {
-                settings.webhooks.allow_networks = Vec::new();
-                settings.dns.nameservers = vec![nameserver];
-            })
-            .start()
-            .await;
-        server.send("rider@localhost").await;
-        let hook = retired_hook(&server).await;
-        assert_eq!((hook.outcome, hook.hook.attempts.len()), (HookOutcome::Failed, 3), "{host}");
-        for attempt in &hook.hook.attempts {
-            assert!(attempt.error.contains("webhooks.allow_networks"), "{host}: {}", attempt.error);
-            assert_eq!(attempt.status, 0);
-        }
-    }
-    assert!(receiver.calls().is_empty());
-}
-
-#[tokio::test]
-async fn what_a_receiver_asks_to_wait_is_waited() {
-    let receiver = HookReceiver::scripted(|_| HookAnswer::RetryAfter(300)).await;
-    let server = calling(receiver.url()).start().await;
-    server.send("rider@localhost").await;
-    let hook = eventually("the first call to be stored", async || {
-        let hook = server.app().handles.store.read(|view| view.hook(HookId(1)));
-        let hook = hook.expect("the store is read").ok_or_else(|| "there is no hook".to_owned())?;
-        if hook.attempts.is_empty() { Err("it was not called".to_owned()) } else { Ok(hook) }
-    })
-    .await;
-    let wait = hook.next_attempt.since(hook.attempts[0].started).as_secs();
-    assert!((300..330).contains(&wait), "{wait} s");
-    assert_eq!(receiver.calls().len(), 1);
-}
-
 #[tokio::test]
 async fn the_history_of_a_hook_has_every_call_with_the_start_of_its_answer() {
     let receiver = HookReceiver::scripted(|_| HookAnswer::Long(500)).await;
-    let server = calling(receiver.url()).start().await;
+    let server = Embedded::calling(receiver.url()).start().await;
     server.send("rider@localhost").await;
-    let hook = retired_hook(&server).await;
+    let hook = server.retired_hook(1).await;
     assert_eq!((hook.outcome, hook.hook.attempts.len()), (HookOutcome::Failed, 3));
     for attempt in &hook.hook.attempts {
         assert_eq!((attempt.status, attempt.success, &*attempt.error), (500, false, "status 500"));
@@ -230,6 +172,32 @@ async fn events_are_told_as_the_account_wants_them() {
         let told: Vec<_> = receiver.bodies().iter().map(|body| body["Event"].clone()).collect();
         assert_eq!(told, expected, "every_event: {every_event}");
     }
+}
+
+#[tokio::test]
+async fn an_account_that_keeps_no_retired_hooks_has_none() {
+    let receiver = HookReceiver::start().await;
+    let outgoing_webhook =
+        OutgoingWebhook { url: receiver.url(), authorization: None, events: Vec::new(), every_event: false };
+    let server = Embedded::builder()
+        .account(AccountRecord {
+            outgoing_webhook: Some(outgoing_webhook),
+            keep_retired_hooks: Duration::ZERO,
+            ..account("rider")
+        })
+        .start()
+        .await;
+    let id = server.send("rider@localhost").await;
+    receiver.event("delivered", id.cast_signed()).await;
+    eventually("the hook to be done with", async || {
+        let totals = server.app().handles.store.read(|view| view.totals()).expect("the store is read");
+        assert_eq!(totals.retired_hooks, 0);
+        if totals.hooks == 0 { Ok(()) } else { Err("it is not".to_owned()) }
+    })
+    .await;
+    let all = RetiredHookFilter::default();
+    let part = server.app().handles.hooks.resend_part(&all, None).await.expect("it is done");
+    assert_eq!((part.made, part.without_webhook), (Vec::new(), 0));
 }
 
 async fn one_call_refused(server: &Server) {

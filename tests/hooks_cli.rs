@@ -151,6 +151,8 @@ async fn every_filter_finds_its_hooks_and_every_action_does_what_it_says() {
         (&["--desc", "--limit", "2"], &[4, 3]),
         (&["--limit", "2", "--after", "1"], &[2, 3]),
         (&["--desc", "--after", "2"], &[1]),
+        (&["--sort", "submitted"], &[1, 2, 3, 4]),
+        (&["--sort", "created", "--desc"], &[4, 3, 2, 1]),
     ] {
         assert_eq!(list(&site, &["hooks", "list"], args), expected, "{args:?}");
     }
@@ -158,8 +160,13 @@ async fn every_filter_finds_its_hooks_and_every_action_does_what_it_says() {
     assert!(site.ok(&["hooks", "list", "--limit", "2"]).contains("the list goes on: --after 2"));
     assert!(site.fails(&["hooks", "list", "--account", "nobody"], 1).contains("there is no account"));
     assert!(site.fails(&["hooks", "list", "--after", "x"], 1).contains("goes on"));
-    for wrong in [&["--event", "opened"][..], &["--kind", "both"], &["--submitted", "1h"], &["--limit", "0"]]
-    {
+    for wrong in [
+        &["--event", "opened"][..],
+        &["--kind", "both"],
+        &["--submitted", "1h"],
+        &["--limit", "0"],
+        &["--sort", "url"],
+    ] {
         site.fails(&[&["hooks", "list"], wrong].concat(), 2);
     }
     for action in [&["schedule", "--now"][..], &["cancel"], &["retired", "resend"]] {
@@ -505,4 +512,18 @@ fn assert_in_hours(time: &Value, hours: i64) {
     let time: jiff::Timestamp = time.as_str().and_then(|text| text.parse().ok()).expect("a time");
     let away = time.duration_since(jiff::Timestamp::now());
     assert!((hours * 3600 - 120..=hours * 3600).contains(&away.as_secs()), "{time}");
+}
+
+#[tokio::test]
+async fn a_message_that_a_person_drops_is_told_as_canceled() {
+    let (app, status) = receiver().await;
+    status.store(204, Ordering::SeqCst);
+    let site = site(&outgoing(&app.url()), "");
+    let serve = site.serve().await;
+    let id = send(&serve.api("app@example.com", "correct horse"), "b@later.example").await;
+    app.event("delayed", id).await;
+    site.ok(&["queue", "drop", &id.to_string()]);
+    let told = app.event("canceled", id).await;
+    assert_eq!((&told["Attempt"], &told["Suppressing"]), (&json!(0), &json!(false)));
+    assert_eq!((&told["Recipient"], &told["DSN"]), (&json!("b@later.example"), &json!(false)));
 }

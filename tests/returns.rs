@@ -284,3 +284,15 @@ fn each_sample_is_sent_to_a_server() {
     found.sort();
     assert_eq!(found, SAMPLES.iter().map(|(name, ..)| *name).collect::<Vec<_>>());
 }
+
+#[tokio::test]
+async fn a_message_that_went_on_to_a_list_is_told_as_expanded() {
+    let (hooks, peer) = (HookReceiver::start().await, SmtpPeer::accepting().await);
+    let (server, id, from_id) = delivered(&hooks, &peer).await;
+    let expanded = format!("Final-Recipient: rfc822; {FRIEND}\r\nAction: expanded\r\nStatus: 2.0.0\r\n");
+    comes(&server, &from_id, &dsn(&from_id, &expanded)).await;
+    let told = hooks.event("expanded", id).await;
+    assert_eq!((&told["DSN"], &told["Suppressing"]), (&json!(true), &json!(false)));
+    assert_eq!((&told["SMTPEnhancedCode"], &told["Recipient"]), (&json!("2.0.0"), &json!(FRIEND)));
+    assert_eq!(is_suppressed(&server).await, false);
+}

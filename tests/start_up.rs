@@ -32,6 +32,7 @@ async fn wrong_usage_ends_with_status_2() {
         &["--no-such-option"],
         &["--deliver-to", "no address"],
         &["--outgoing-webhook", "ftp://localhost/"],
+        &["--incoming-webhook", "http://user:password@localhost/"],
         &["--ip", "localhost"],
     ] {
         let (status, said) = refused_start(args).await;

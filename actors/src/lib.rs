@@ -35,7 +35,7 @@ pub use supervisor::SupervisorSnapshot;
 pub use suppressions::{ImportEntry, Imported, Suppressions};
 pub use webhooks::{
     AddressGuard, HookAnswer, HookDeed, HookError, HookOperations, HookRequest, HttpPoster, Poster,
-    ResentPart, TestCall, TestCallError, WebhookOptions, signature,
+    ResentPart, RetryAfter, TestCall, TestCallError, WebhookOptions, signature,
 };
 
 use actix::{Actor, Addr, Arbiter};

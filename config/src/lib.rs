@@ -40,7 +40,7 @@ pub use duration::{InvalidPeriod, Period};
 pub use error::{ConfigError, ConfigErrors, Origin};
 pub use host::Host;
 pub use http::{HttpListener, Service};
-pub use http_url::{InvalidUrl, http_url};
+pub use http_url::{InvalidUrl, http_url, shown_url};
 pub use limits::Limits;
 pub use log::{Log, LogFormat, LogLevel};
 pub use network::{InvalidNetwork, Network};

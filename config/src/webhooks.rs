@@ -3,9 +3,9 @@
 use crate::{
     Network,
     size::{GIB, KIB, MIB},
-    source::{Section, network},
+    source::{Section, network, path},
 };
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 /// How webhooks are called.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,10 +28,13 @@ pub struct Webhooks {
     pub allow_networks: Vec<Network>,
     /// Due calls that one read of the queue takes up.
     pub due_batch_max: usize,
+    /// Certificates of authorities to trust besides those of the system.
+    pub trusted_ca_file: Option<PathBuf>,
 }
 
 impl Webhooks {
     pub(crate) fn read(mut section: Section<'_, '_>) -> Webhooks {
+        let base = section.base();
         let answer_max = section.size("answer_max", 0..=64 * KIB);
         let webhooks = Webhooks {
             retry: section.schedule("retry"),
@@ -43,6 +46,7 @@ impl Webhooks {
             answer_max: usize::try_from(answer_max).unwrap_or(usize::MAX),
             allow_networks: section.list("allow_networks", 1000, network),
             due_batch_max: section.number("due_batch_max", 1..=100_000),
+            trusted_ca_file: section.optional("trusted_ca_file", path(base)),
         };
         section.check_pair(
             "calls_per_url_max",

@@ -12,7 +12,7 @@ use crate::{directory::written, password::Password};
 use actors::Clock;
 use anyhow::{bail, ensure};
 use clap::{Args, Subcommand};
-use config::{AccountEntry, Period, Retention, Size};
+use config::{AccountEntry, Period, Retention, Size, shown_url};
 use mail::{Address, Timestamp};
 use serde::Serialize;
 use store::records::{AccountRecord, AddressPattern, EventKind};
@@ -248,7 +248,7 @@ struct ShownAccount {
 
 impl ShownAccount {
     fn of(record: &AccountRecord, now: Timestamp) -> ShownAccount {
-        let outgoing = record.outgoing_webhook.as_ref();
+        let (outgoing, incoming) = (record.outgoing_webhook.as_ref(), record.incoming_webhook.as_ref());
         ShownAccount {
             name: record.name.clone(),
             full_name: record.full_name.clone(),
@@ -262,11 +262,11 @@ impl ShownAccount {
             mailbox_quota: record.mailbox_quota.map(|bytes| Size(bytes).to_string()),
             dsn_to_inbox: record.dsn_to_inbox,
             deduplicate_message_id: record.deduplicate_message_id,
-            outgoing_webhook: outgoing.map(|webhook| webhook.url.clone()),
+            outgoing_webhook: outgoing.map(|webhook| shown_url(&webhook.url).into_owned()),
             outgoing_webhook_events: outgoing.map_or_else(Vec::new, |webhook| {
                 webhook.events.iter().copied().map(EventKind::name).collect()
             }),
-            incoming_webhook: record.incoming_webhook.as_ref().map(|webhook| webhook.url.clone()),
+            incoming_webhook: incoming.map(|webhook| shown_url(&webhook.url).into_owned()),
             older_webhook_secret_until: record.older_secret_until(now),
             routes: record.routes.iter().map(|route| route.transport.clone()).collect(),
             created: record.created.to_string(),

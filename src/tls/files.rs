@@ -34,12 +34,13 @@ pub fn read_certificate(cert: &Path, key: &Path) -> anyhow::Result<CertifiedKey>
     }
 }
 
-/// Reads the certificates of authorities that are trusted besides those of the system.
+/// Reads the certificates of authorities that a section of the settings trusts besides those of the system; none, where
+/// it names no file.
 ///
 /// # Errors
 /// Names the file, and what is wrong with it.
-pub fn read_authorities(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
-    certificates("[delivery]", path)
+pub fn read_authorities(section: &str, path: Option<&Path>) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    path.map(|path| certificates(section, path)).transpose().map(Option::unwrap_or_default)
 }
 
 /// The certificates in a file that a section of the settings names; at least one.

@@ -12,6 +12,7 @@ pub(crate) fn dump(view: &View<'_>) -> Result<String, StoreError> {
     let tables = view.tables;
     section(&mut out, view, &tables.domains)?;
     section(&mut out, view, &tables.accounts)?;
+    section(&mut out, view, &tables.leaving)?;
     for (id, content) in tables.contents.from(&view.txn, Bound::Unbounded, usize::MAX)? {
         let shares = tables.content_shares.get(&view.txn, &id)?.unwrap_or(1);
         let _ = match content {

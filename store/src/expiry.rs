@@ -11,11 +11,12 @@ use std::ops::Bound;
 
 impl Txn<'_> {
     pub(crate) fn sweep(&mut self, sweep: &Sweep) -> Outcome<Applied> {
-        let retired = self.sweep_retired(sweep.now, sweep.limit)?;
-        let policies = self.sweep_sts_policies(sweep.now, sweep.limit - retired)?;
-        let repeats = self.sweep_repeats(sweep.now, sweep.limit - retired - policies)?;
-        let events = self.sweep_events(sweep.events_before, sweep.limit - retired - policies - repeats)?;
-        Ok(Ok(Applied::Swept(retired + policies + repeats + events)))
+        let mut removed = self.sweep_retired(sweep.now, sweep.limit)?;
+        removed += self.sweep_sts_policies(sweep.now, sweep.limit - removed)?;
+        removed += self.sweep_repeats(sweep.now, sweep.limit - removed)?;
+        removed += self.sweep_leaving(sweep.limit - removed)?;
+        removed += self.sweep_events(sweep.events_before, sweep.limit - removed)?;
+        Ok(Ok(Applied::Swept(removed)))
     }
 
     fn sweep_retired(&mut self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {

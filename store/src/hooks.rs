@@ -167,7 +167,7 @@ impl Txn<'_> {
         if hook.waits_for.is_none() {
             self.tables.hooks_due.remove(&mut self.rw, &due_key(&hook, id))?;
         }
-        self.close_gap(&mut hook)?;
+        self.close_gap(id, &mut hook)?;
         let keep = self.account(hook.account)?.map(|account| account.keep_retired_hooks).unwrap_or_default();
         if keep.is_zero() {
             return self.release_hook_content(&hook);
@@ -187,8 +187,11 @@ impl Txn<'_> {
     }
 
     /// Joins those before and behind a hook that leaves its line; the next in line is called now.
-    fn close_gap(&mut self, hook: &mut HookRecord) -> Result<(), StoreError> {
+    fn close_gap(&mut self, id: HookId, hook: &mut HookRecord) -> Result<(), StoreError> {
         let (before, behind) = (hook.waits_for.take(), hook.followed_by.take());
+        if behind.is_none() && before.is_some() {
+            self.end_line(hook, id, before)?;
+        }
         if let Some(id) = before
             && let Some(mut before) = self.tables.hooks.get(&self.rw, &id)?
         {
@@ -202,6 +205,24 @@ impl Txn<'_> {
             self.put_new_hook(id, &behind)?;
         }
         Ok(())
+    }
+
+    /// Has the line of a message end before its `last` hook, so that the next one waits for those still in it.
+    fn end_line(
+        &mut self,
+        hook: &HookRecord,
+        last: HookId,
+        before: Option<HookId>,
+    ) -> Result<(), StoreError> {
+        let HookSubject::Outgoing(told) = &hook.subject else { return Ok(()) };
+        let id = told.event.queue_id;
+        match self.sent(id)? {
+            Some(mut sent) if sent.record().last_hook == Some(last) => {
+                sent.record_mut().last_hook = before;
+                self.put_sent(id, &sent)
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Lets go of the content that an incoming hook shares.

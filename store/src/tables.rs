@@ -59,6 +59,8 @@ tables! {
     /// Domains, by A-label name.
     domains: Table<String, DomainRecord>,
     accounts: Table<AccountId, AccountRecord>,
+    /// Accounts that were removed, while something of theirs is still to be swept.
+    leaving: Table<AccountId, ()>,
     /// Where the bytes of messages are.
     contents: Table<ContentId, ContentRecord>,
     /// How many records share a content; absent: one.

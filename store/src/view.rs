@@ -135,11 +135,6 @@ impl View<'_> {
         self.tables.hooks.get(&self.txn, &id)
     }
 
-    /// Whether a hook is still to be called.
-    pub fn is_hook_pending(&self, id: HookId) -> Result<bool, StoreError> {
-        self.tables.hooks.contains(&self.txn, &id)
-    }
-
     /// A hook that is done with.
     pub fn retired_hook(&self, id: HookId) -> Result<Option<RetiredHookRecord>, StoreError> {
         self.tables.retired_hooks.get(&self.txn, &id)
@@ -223,6 +218,9 @@ impl View<'_> {
             return Ok(true);
         }
         if self.has_ended_sts_policy(now)? {
+            return Ok(true);
+        }
+        if !self.tables.leaving.from(&self.txn, Bound::Unbounded, 1)?.is_empty() {
             return Ok(true);
         }
         for (account, _) in self.tables.event_heads.from(&self.txn, Bound::Unbounded, usize::MAX)? {

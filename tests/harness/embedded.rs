@@ -2,11 +2,12 @@
 
 use super::{
     Api, COMMON_PORT, DnsServer, Identity, PASSWORD, SignedDns, SmtpClient, SmtpPeer, api::client,
-    dns::no_names, server::disk_directory,
+    dns::no_names, eventually, server::disk_directory,
 };
 use actors::Router;
 use bytes::Bytes;
 use config::{Delivery, Dnssec, Network, Service, Settings, SmtpRole};
+use mail::HookId;
 use postrider::{
     app::{App, Mode},
     password::hash_password,
@@ -24,7 +25,10 @@ use std::{
 };
 use store::{
     Change,
-    records::{AccountRecord, AddressPattern, DomainRecord, MessageRecord},
+    records::{
+        AccountRecord, AddressPattern, DomainRecord, HookRecord, MessageRecord, OutgoingWebhook,
+        RetiredHookRecord,
+    },
 };
 use tempfile::TempDir;
 use tokio::{net::TcpStream, sync::oneshot};
@@ -305,6 +309,34 @@ impl Embedded {
             set_timeouts(delivery, Duration::from_secs(2));
         });
         EmbeddedBuilder { route: Route::BySettings, ..builder }
+    }
+
+    /// One whose rider has an outgoing webhook, and that gives up after three calls, a moment apart.
+    pub(crate) fn calling(url: String) -> EmbeddedBuilder {
+        let outgoing_webhook =
+            Some(OutgoingWebhook { url, authorization: None, events: Vec::new(), every_event: false });
+        Embedded::builder()
+            .account(AccountRecord { outgoing_webhook, ..account("rider") })
+            .settings(|settings| settings.webhooks.retry = vec![Duration::from_millis(1); 2])
+    }
+
+    /// A hook, once it was called so often and is to be called again.
+    pub(crate) async fn called_hook(&self, id: u64, calls: usize) -> HookRecord {
+        eventually("the hook to have been called", async || {
+            let hook = self.app().handles.store.read(|view| view.hook(HookId(id)));
+            let hook = hook.expect("the store is read").ok_or_else(|| "there is no hook".to_owned())?;
+            if hook.attempts.len() == calls { Ok(hook) } else { Err(format!("{hook:?}")) }
+        })
+        .await
+    }
+
+    /// A hook, once it is done with.
+    pub(crate) async fn retired_hook(&self, id: u64) -> RetiredHookRecord {
+        eventually("the hook to be done with", async || {
+            let hook = self.app().handles.store.read(|view| view.retired_hook(HookId(id)));
+            hook.expect("the store is read").ok_or_else(|| "it is not".to_owned())
+        })
+        .await
     }
 
     /// Stops it. Its data are for another one.

@@ -2,16 +2,19 @@
 
 use super::eventually;
 use mail::Timestamp;
+use rustls::ServerConfig;
 use serde_json::Value;
 use std::{
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex},
 };
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::{TcpListener, TcpStream},
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
+    net::TcpListener,
+    sync::Notify,
     task::JoinHandle,
 };
+use tokio_rustls::TlsAcceptor;
 
 /// A call that was received whole.
 #[derive(Clone, Debug)]
@@ -48,21 +51,42 @@ pub(crate) enum HookAnswer {
     Status(u16),
     /// With many octets.
     Long(u16),
-    /// 503, to be called again after so many seconds.
-    RetryAfter(u32),
     /// 307 to that URL.
     Redirect(String),
+    /// These octets.
+    Raw(Vec<u8>),
+    /// The start of an answer, and never its end.
+    Stall(u16),
+    /// That status, once somebody says so.
+    When(Arc<Notify>, u16),
+    /// None: the connection is closed.
+    HangUp,
     /// Never answer.
     Hang,
 }
 
-type Script = Arc<dyn Fn(&Call) -> HookAnswer + Send + Sync>;
+/// Calls that are under way.
+#[derive(Default)]
+struct Open {
+    now: usize,
+    /// How many there were as each came.
+    at_once: Vec<usize>,
+}
 
 pub(crate) struct HookReceiver {
     address: SocketAddr,
-    calls: Arc<Mutex<Vec<Call>>>,
+    shared: Arc<Shared>,
     task: JoinHandle<()>,
+    scheme: &'static str,
 }
+
+struct Shared {
+    calls: Mutex<Vec<Call>>,
+    open: Mutex<Open>,
+    script: Script,
+}
+
+type Script = Box<dyn Fn(&Call) -> HookAnswer + Send + Sync>;
 
 impl HookReceiver {
     /// Answers every call with 200.
@@ -73,23 +97,58 @@ impl HookReceiver {
     pub(crate) async fn scripted(
         script: impl Fn(&Call) -> HookAnswer + Send + Sync + 'static,
     ) -> HookReceiver {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = (Ipv4Addr::LOCALHOST, 0).into();
+        HookReceiver::listening(address, None, Box::new(script)).await
+    }
+
+    /// Answers every call to that address with 200.
+    pub(crate) async fn at(address: SocketAddr) -> HookReceiver {
+        HookReceiver::listening(address, None, Box::new(|_| HookAnswer::Status(200))).await
+    }
+
+    /// Answers every call over TLS with 200.
+    pub(crate) async fn with_tls(tls: Arc<ServerConfig>) -> HookReceiver {
+        let address = (Ipv4Addr::LOCALHOST, 0).into();
+        HookReceiver::listening(address, Some(tls), Box::new(|_| HookAnswer::Status(200))).await
+    }
+
+    async fn listening(address: SocketAddr, tls: Option<Arc<ServerConfig>>, script: Script) -> HookReceiver {
+        let listener = TcpListener::bind(address).await.expect("a free port");
         let address = listener.local_addr().expect("it is bound");
-        let calls = Arc::<Mutex<Vec<Call>>>::default();
-        let script: Script = Arc::new(script);
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let shared = Arc::new(Shared { calls: Mutex::default(), open: Mutex::default(), script });
         let task = tokio::spawn({
-            let calls = calls.clone();
+            let shared = shared.clone();
             async move {
                 while let Ok((stream, _)) = listener.accept().await {
-                    tokio::spawn(serve(stream, calls.clone(), script.clone()));
+                    let (shared, tls) = (shared.clone(), tls.clone());
+                    tokio::spawn(async move {
+                        match tls {
+                            None => serve(stream, &shared).await,
+                            Some(tls) => {
+                                let Ok(stream) = TlsAcceptor::from(tls).accept(stream).await else { return };
+                                serve(stream, &shared).await;
+                            }
+                        }
+                    });
                 }
             }
         });
-        HookReceiver { address, calls, task }
+        HookReceiver { address, shared, task, scheme }
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}/hook", self.address)
+        self.url_at("127.0.0.1")
+    }
+
+    /// Its URL with another name for its host.
+    pub(crate) fn url_at(&self, host: &str) -> String {
+        format!("{}://{host}:{}/hook", self.scheme, self.address.port())
+    }
+
+    /// How many calls were under way as each came, with itself.
+    pub(crate) fn at_once(&self) -> Vec<usize> {
+        self.shared.open.lock().expect("no holder panics").at_once.clone()
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -98,7 +157,7 @@ impl HookReceiver {
 
     /// All calls so far, in the order in which they came.
     pub(crate) fn calls(&self) -> Vec<Call> {
-        self.calls.lock().expect("no holder panics").clone()
+        self.shared.calls.lock().expect("no holder panics").clone()
     }
 
     pub(crate) fn bodies(&self) -> Vec<Value> {
@@ -141,34 +200,70 @@ impl Drop for HookReceiver {
     }
 }
 
-async fn serve(stream: TcpStream, calls: Arc<Mutex<Vec<Call>>>, script: Script) {
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, shared: &Shared) {
     let mut stream = BufReader::new(stream);
     while let Some(call) = read_call(&mut stream).await {
-        calls.lock().expect("no holder panics").push(call.clone());
-        let answer = match script(&call) {
+        shared.calls.lock().expect("no holder panics").push(call.clone());
+        let _under_way = UnderWay::new(shared);
+        let mut stalls = false;
+        let answer = match (shared.script)(&call) {
             HookAnswer::Status(status) => {
-                format!("HTTP/1.1 {status} Scripted\r\nContent-Length: 6\r\n\r\nthanks")
+                format!("HTTP/1.1 {status} Scripted\r\nContent-Length: 6\r\n\r\nthanks").into()
             }
             HookAnswer::Long(status) => {
                 let body = "long ".repeat(1000);
-                format!("HTTP/1.1 {status} Scripted\r\nContent-Length: {}\r\n\r\n{body}", body.len())
-            }
-            HookAnswer::RetryAfter(seconds) => {
-                format!("HTTP/1.1 503 Scripted\r\nRetry-After: {seconds}\r\nContent-Length: 0\r\n\r\n")
+                format!("HTTP/1.1 {status} Scripted\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into()
             }
             HookAnswer::Redirect(url) => {
-                format!("HTTP/1.1 307 Scripted\r\nLocation: {url}\r\nContent-Length: 0\r\n\r\n")
+                format!("HTTP/1.1 307 Scripted\r\nLocation: {url}\r\nContent-Length: 0\r\n\r\n").into()
             }
-            HookAnswer::Hang => std::future::pending().await,
+            HookAnswer::Raw(answer) => answer,
+            HookAnswer::Stall(status) => {
+                stalls = true;
+                format!("HTTP/1.1 {status} Scripted\r\nContent-Length: 100\r\n\r\nthe start").into()
+            }
+            HookAnswer::When(said, status) => {
+                said.notified().await;
+                format!("HTTP/1.1 {status} Scripted\r\nContent-Length: 0\r\n\r\n").into()
+            }
+            HookAnswer::HangUp => return,
+            HookAnswer::Hang => {
+                stalls = true;
+                Vec::new()
+            }
         };
-        if stream.write_all(answer.as_bytes()).await.is_err() {
+        if stream.write_all(&answer).await.is_err() || stream.flush().await.is_err() {
+            return;
+        }
+        if stalls {
+            // Until the caller has enough of it.
+            let _ = stream.read_u8().await;
             return;
         }
     }
 }
 
+/// Counts a call for as long as it lives.
+struct UnderWay<'s>(&'s Shared);
+
+impl UnderWay<'_> {
+    fn new(shared: &Shared) -> UnderWay<'_> {
+        let mut open = shared.open.lock().expect("no holder panics");
+        open.now += 1;
+        let now = open.now;
+        open.at_once.push(now);
+        UnderWay(shared)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.open.lock().expect("no holder panics").now -= 1;
+    }
+}
+
 /// `None` when the caller is gone.
-async fn read_call(stream: &mut BufReader<TcpStream>) -> Option<Call> {
+async fn read_call(stream: &mut BufReader<impl AsyncRead + Unpin>) -> Option<Call> {
     let request = read_line(stream).await?;
     let mut words = request.split(' ');
     let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
@@ -188,7 +283,7 @@ async fn read_call(stream: &mut BufReader<TcpStream>) -> Option<Call> {
     Some(Call { method, path, headers, body, read: actors::Clock::system().now() })
 }
 
-async fn read_line(stream: &mut BufReader<TcpStream>) -> Option<String> {
+async fn read_line(stream: &mut BufReader<impl AsyncRead + Unpin>) -> Option<String> {
     let mut line = String::new();
     match stream.read_line(&mut line).await {
         Ok(1..) => Some(line.trim_end().to_owned()),

@@ -288,7 +288,9 @@ impl Poster for Receiver {
         let answer = shared.answers.pop_front().unwrap_or(always);
         Box::pin(async move {
             match answer {
-                Ok(status) => Ok(HookAnswer { status, retry_after: None, body: "seen".into() }),
+                Ok(status) => {
+                    Ok(HookAnswer { status, retry_after: None, body: "seen".into(), stalled: false })
+                }
                 Err(()) => {
                     tokio::time::sleep(Duration::from_secs(60)).await;
                     Err(HookError { message: "timeout".into(), permanent: false })

@@ -35,6 +35,7 @@ struct Places {
     calls_max: u32,
     kib: Arc<Semaphore>,
     kib_max: u32,
+    large: Arc<Semaphore>,
 }
 
 /// The place of a call, given back by dropping it.
@@ -56,6 +57,7 @@ impl Places {
             calls_max,
             kib: Arc::new(Semaphore::new(kib_max as usize)),
             kib_max,
+            large: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -101,6 +103,11 @@ impl Lanes {
 }
 
 impl Permit {
+    /// Waits until no other large body is made in the lane, or waits there for its memory.
+    pub(super) async fn large(&self) -> OwnedSemaphorePermit {
+        self.kib_of.large.clone().acquire_owned().await.expect("the semaphore is never closed")
+    }
+
     /// Waits for the memory of a body.
     pub(super) async fn hold(&mut self, bytes: usize) {
         if bytes <= SMALL {
@@ -180,6 +187,18 @@ mod tests {
         call.abort();
         assert!(call.await.is_err());
         lanes.still().await;
+    }
+
+    #[tokio::test]
+    async fn large_bodies_for_receivers_that_hang_hold_up_none_for_others() {
+        let lanes = Lanes::new(1, 2, LARGE);
+        let mut hanging = lanes.permit(Lane::Waiting).await;
+        hanging.hold(LARGE).await;
+        let next = lanes.permit(Lane::Waiting).await;
+        let _waits_for_memory = next.large().await;
+        let mut quick = lanes.permit(Lane::Quick).await;
+        assert!(quick.large().now_or_never().is_some());
+        assert!(quick.hold(LARGE).now_or_never().is_some());
     }
 
     #[tokio::test]

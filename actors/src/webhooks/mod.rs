@@ -10,7 +10,7 @@ mod run;
 
 pub use guard::AddressGuard;
 pub use operations::{HookDeed, HookOperations, ResentPart, TestCall, TestCallError};
-pub use post::{HookAnswer, HookError, HttpPoster, Poster};
+pub use post::{HookAnswer, HookError, HttpPoster, Poster, RetryAfter};
 pub use request::{HookRequest, signature};
 
 use lanes::Lanes;
@@ -31,7 +31,7 @@ use std::{
     time::Duration,
 };
 use store::{Store, StoreError};
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::time::Instant;
 
 /// Make no more calls.
 #[derive(Message)]
@@ -98,8 +98,6 @@ pub(crate) struct Deps {
     pub(crate) hints: Hints,
     pub(crate) metrics: Metrics,
     pub(crate) lanes: Lanes,
-    /// For bodies that are large to build.
-    pub(crate) large: Semaphore,
 }
 
 impl Deps {
@@ -113,7 +111,7 @@ impl Deps {
         metrics: Metrics,
     ) -> Deps {
         let lanes = Lanes::new(options.calls_max, options.calls_waiting_max, options.body_bytes_max);
-        Deps { store, writer, clock, poster, options, hints, metrics, lanes, large: Semaphore::new(1) }
+        Deps { store, writer, clock, poster, options, hints, metrics, lanes }
     }
 
     /// Returns when no call is under way.

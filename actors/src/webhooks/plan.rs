@@ -1,13 +1,13 @@
 //! What an answer to a webhook call means: pure rules.
 
-use super::{HookAnswer, HookError};
+use super::{HookAnswer, HookError, RetryAfter};
 use crate::{RetrySchedule, pace::Health};
 use mail::Timestamp;
 use std::time::Duration;
 use store::{HookDecision, records::HookAttempt};
 
-/// The longest wait that a `Retry-After` can ask for.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
+/// The longest wait that a `Retry-After` can ask for: beyond that, a slip of the receiver would lose its news.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What happens after a call, the `attempts`th of its hook.
 pub(super) fn decide(
@@ -19,8 +19,12 @@ pub(super) fn decide(
     let at_least = match answer {
         Ok(answer) if answer.is_success() => return HookDecision::Succeeded,
         Err(error) if error.permanent => return HookDecision::Failed,
-        Ok(HookAnswer { status: 429 | 503, retry_after: Some(wait), .. }) => {
-            now.after((*wait).min(RETRY_AFTER_MAX))
+        Ok(HookAnswer { status: 429 | 503, retry_after: Some(asked), .. }) => {
+            let at = match *asked {
+                RetryAfter::Wait(wait) => now.after(wait),
+                RetryAfter::Until(at) => at,
+            };
+            at.min(now.after(RETRY_AFTER_MAX))
         }
         Ok(_) | Err(_) => now,
     };
@@ -30,10 +34,11 @@ pub(super) fn decide(
     }
 }
 
-/// What a call tells about its URL: one that does not answer gets one call at a time until it does, and one that says
+/// What a call tells about its URL: one that does not answer, or not to the end, gets one call at a time until it does, and one that says
 /// it has too much to do gets fewer.
 pub(super) fn health(answer: &Result<HookAnswer, HookError>) -> Health {
     match answer {
+        Ok(HookAnswer { stalled: true, .. }) => Health::Unreachable,
         Ok(HookAnswer { status: 429 | 503, .. }) => Health::Strained,
         Ok(_) => Health::Good,
         Err(error) if error.permanent => Health::Unknown,
@@ -62,7 +67,15 @@ pub(super) fn attempt(
         Err(error) => (false, 0, error.message, String::new()),
     };
     let duration_ms = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
-    HookAttempt { started, duration_ms, url: url.to_owned(), success, status, error, response }
+    HookAttempt {
+        started,
+        duration_ms,
+        url: config::shown_url(url).into_owned(),
+        success,
+        status,
+        error,
+        response,
+    }
 }
 
 #[cfg(test)]
@@ -74,7 +87,19 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(0);
 
     fn answer(status: u16, retry_after: Option<u64>) -> Result<HookAnswer, HookError> {
-        Ok(HookAnswer { status, retry_after: retry_after.map(Duration::from_secs), body: String::new() })
+        asking(status, retry_after.map(|seconds| RetryAfter::Wait(Duration::from_secs(seconds))))
+    }
+
+    fn asking(status: u16, retry_after: Option<RetryAfter>) -> Result<HookAnswer, HookError> {
+        Ok(HookAnswer { status, retry_after, body: String::new(), stalled: false })
+    }
+
+    fn stalled(status: u16) -> Result<HookAnswer, HookError> {
+        answer(status, None).map(|answer| HookAnswer { stalled: true, ..answer })
+    }
+
+    fn until(seconds: u64) -> Option<RetryAfter> {
+        Some(RetryAfter::Until(NOW.after(Duration::from_secs(seconds))))
     }
 
     #[test]
@@ -91,7 +116,13 @@ mod tests {
             (answer(429, Some(300)), 1, retry(300)),
             (answer(503, Some(5)), 1, retry(60)),
             (answer(500, Some(300)), 1, retry(60)),
-            (answer(503, Some(1 << 40)), 1, retry(24 * 3600)),
+            (answer(503, Some(2 * 24 * 3600)), 1, retry(2 * 24 * 3600)),
+            (answer(503, Some(u64::MAX)), 1, retry(7 * 24 * 3600)),
+            (asking(503, until(300)), 1, retry(300)),
+            (asking(429, until(5)), 1, retry(60)),
+            (asking(429, until(1 << 40)), 1, retry(7 * 24 * 3600)),
+            (stalled(200), 1, HookDecision::Succeeded),
+            (stalled(500), 1, retry(60)),
             (Err(HookError::temporary("timeout".into())), 1, retry(60)),
             (Err(HookError::permanent("bad URL".into())), 1, HookDecision::Failed),
         ] {
@@ -104,6 +135,8 @@ mod tests {
         for (answer, expected) in [
             (answer(200, None), Health::Good),
             (answer(500, None), Health::Good),
+            (stalled(200), Health::Unreachable),
+            (stalled(503), Health::Unreachable),
             (answer(429, None), Health::Strained),
             (answer(503, Some(5)), Health::Strained),
             (Err(HookError::permanent("bad URL".into())), Health::Unknown),

@@ -27,10 +27,10 @@ pub(super) async fn run(
     let unanswered = hook.attempts.last().is_some_and(|last| last.status == 0);
     let lane = if failing || unanswered { Lane::Waiting } else { Lane::Quick };
     let mut permit = deps.lanes.permit(lane).await;
-    // It may have been superseded or cancelled while it waited; nothing else about it changes.
-    if !deps.store.read(|view| view.is_hook_pending(id)).unwrap_or(true) {
+    // It may have been superseded, cancelled or put off while it waited.
+    let Some(hook) = read(&deps, id).await.filter(|hook| hook.next_attempt <= deps.clock.now()) else {
         return;
-    }
+    };
     let (settlement, health) = {
         let _in_flight = InFlight::new(&deps.metrics);
         call(&deps, id, hook, &mut permit).await
@@ -93,7 +93,7 @@ async fn answer(
     permit: &mut Permit,
 ) -> (Result<HookAnswer, HookError>, Health) {
     let large = match request::is_large(&hook) {
-        true => Some(deps.large.acquire().await.expect("the semaphore is never closed")),
+        true => Some(permit.large().await),
         false => None,
     };
     match request(deps, id, hook, attempt).await {

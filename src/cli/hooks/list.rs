@@ -3,6 +3,7 @@
 use super::{
     filter::FilterArgs,
     shown::{hook_lines, in_full, news},
+    sort::SortArg,
     waiting::{in_a_sentence, in_short},
 };
 use crate::{
@@ -23,6 +24,9 @@ pub(in crate::cli) struct ListArgs {
     output: OutputArgs,
     #[command(flatten)]
     filter: FilterArgs,
+    /// What the hooks are sorted by
+    #[arg(long, value_enum, default_value_t = SortArg::Submitted)]
+    sort: SortArg,
     #[command(flatten)]
     page: PageArgs,
 }
@@ -41,6 +45,7 @@ pub(in crate::cli) struct ShowArgs {
 impl ListArgs {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let now = Clock::system().now();
+        let SortArg::Submitted = self.sort;
         let request = HookListRequest {
             selection: self.filter.selection(now),
             descending: self.page.desc,

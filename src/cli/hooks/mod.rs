@@ -5,6 +5,7 @@ mod filter;
 mod list;
 mod retired;
 mod shown;
+mod sort;
 mod test_call;
 mod waiting;
 

@@ -3,6 +3,7 @@
 use super::{
     filter::RetiredFilterArgs,
     shown::{hook_lines, in_full, news},
+    sort::SortArg,
 };
 use crate::{
     cli::{
@@ -43,6 +44,9 @@ pub(in crate::cli) struct ListArgs {
     output: OutputArgs,
     #[command(flatten)]
     filter: RetiredFilterArgs,
+    /// What the hooks are sorted by
+    #[arg(long, value_enum, default_value_t = SortArg::Submitted)]
+    sort: SortArg,
     #[command(flatten)]
     page: PageArgs,
 }
@@ -81,6 +85,7 @@ impl RetiredCommand {
 
 impl ListArgs {
     async fn run(self) -> anyhow::Result<()> {
+        let SortArg::Submitted = self.sort;
         let request = HookListRequest {
             selection: self.filter.selection(Clock::system().now()),
             descending: self.page.desc,

@@ -1,6 +1,7 @@
 //! Hooks as operators see them.
 
 use crate::control::selection::account_name;
+use config::shown_url;
 use mail::{HookId, MsgId, QueueId, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{
@@ -119,7 +120,7 @@ impl ShownHook {
         ShownHook {
             id,
             account: account_name(directory, hook.account),
-            url: hook.url,
+            url: shown_url(&hook.url).into_owned(),
             recipient: recipient.to_string(),
             news,
             queued: hook.queued,
@@ -128,9 +129,13 @@ impl ShownHook {
             waits_for: hook.waits_for,
             followed_by: hook.followed_by,
             resent_of: hook.resent_of,
-            results: hook.attempts,
+            results: hook.attempts.into_iter().map(shown_attempt).collect(),
         }
     }
+}
+
+fn shown_attempt(attempt: HookAttempt) -> HookAttempt {
+    HookAttempt { url: shown_url(&attempt.url).into_owned(), ..attempt }
 }
 
 impl ShownRetiredHook {

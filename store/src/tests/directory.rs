@@ -138,6 +138,8 @@ fn an_account_takes_its_mailboxes_and_lists_with_it() {
     let mut other = quiet();
     let leave = DirectoryChange { remove_accounts: vec![account().name], ..change(&other) };
     apply(&mut other, leave).unwrap();
+    let sweep = |limit| Change::Sweep(Sweep { now: NOW.after(2 * KEEP), events_before: NOW, limit });
+    other.apply(sweep(100));
     let never_there = other.store.dump().unwrap();
 
     fixture.apply(Change::Suppress(NewSuppression {
@@ -149,9 +151,27 @@ fn an_account_takes_its_mailboxes_and_lists_with_it() {
     }));
     let id = fixture.accept(&["friend@remote.example"]);
     fixture.settle(id, None, Decision::Cancel);
-    fixture.apply(Change::Sweep(Sweep { now: NOW.after(2 * KEEP), events_before: NOW, limit: 100 }));
+    for _ in 0..3 {
+        fixture.apply(Change::Arrive(arrival(None)));
+    }
+    fixture.apply(sweep(100));
     assert_ne!(fixture.store.dump().unwrap(), empty);
     let leave = DirectoryChange { remove_accounts: vec![account().name], ..change(&fixture) };
     apply(&mut fixture, leave).unwrap();
+    assert_eq!(names(&fixture), ["example.com"], "it is gone at once");
+    // In bounded pieces, whether or not the server stops between them.
+    let mut pieces = Vec::new();
+    let expired = |f: &Fixture| f.store.read(|view| view.has_expired(NOW, NOW)).unwrap();
+    while expired(&fixture) {
+        match fixture.apply(sweep(2)) {
+            Applied::Swept(removed) => pieces.push(removed),
+            other => panic!("{other:?}"),
+        }
+        let Fixture { store, writer, dir } = fixture;
+        drop((store, writer));
+        let (store, writer) = Store::open(dir.path(), options()).unwrap();
+        fixture = Fixture { store, writer, dir };
+    }
+    assert!(pieces.len() > 3 && pieces.iter().all(|removed| *removed <= 2), "{pieces:?}");
     assert_eq!(fixture.store.dump().unwrap(), never_there);
 }

@@ -47,6 +47,11 @@ fn called(id: u64, decision: HookDecision) -> Change {
     Change::SettleHooks(vec![HookSettlement { id: HookId(id), now: NOW, attempt, decision }])
 }
 
+/// A report about a message comes back: another event.
+fn returned(f: &mut Fixture, to: &FromId) {
+    f.apply(Change::Arrive(arrival(Some(to.clone()))));
+}
+
 fn operate(f: &mut Fixture, ids: &[u64], action: HookAction) -> usize {
     let ids = ids.iter().copied().map(HookId).collect();
     let operation = HookOperation { ids, filter: HookFilter::default(), now: NOW, action };
@@ -101,6 +106,35 @@ fn a_hook_that_is_cancelled_lets_the_next_one_move_up() {
     assert_eq!(operate(&mut f, &[4, 3], HookAction::Cancel), 2);
     assert_eq!(pending(&f), [0; 0]);
     assert_eq!(due(&f), [0; 0]);
+}
+
+/// Messages of the queue and of history: what comes back is told after they left.
+#[test]
+fn the_next_event_waits_for_those_before_one_that_was_cancelled() {
+    for left in [false, true] {
+        let mut f = Fixture::with(options(), wants_every_event());
+        let from_id = FromId::new(NOW, [1; 12]);
+        let mut sent = submission(&["friend@remote.example"], b"Subject: hi\r\n\r\nhi\r\n");
+        sent.recipients[0].from_id = Some(from_id.clone());
+        f.apply(Change::Accept(sent));
+        for _ in 0..2 {
+            f.settle(1, Some(refused(451, "later")), Decision::Retry(NOW));
+        }
+        if left {
+            f.settle(1, Some(delivered()), Decision::Delivered);
+        }
+        let next = if left { 4 } else { 3 };
+        operate(&mut f, &[next - 1], HookAction::Cancel);
+        returned(&mut f, &from_id);
+        let hook = f.store.read(|view| view.hook(HookId(next))).unwrap().unwrap();
+        assert_eq!((hook.waits_for, due(&f)), (Some(HookId(next - 2)), vec![1]), "left: {left}");
+        // Nor does one that supersedes miss them.
+        operate(&mut f, &[next], HookAction::Cancel);
+        f.apply(Change::PutAccount(account()));
+        returned(&mut f, &from_id);
+        assert_eq!((pending(&f), due(&f)), (vec![next + 1], vec![next + 1]), "left: {left}");
+        assert_eq!(outcome(&f, 1), HookOutcome::Superseded(HookId(next + 1)));
+    }
 }
 
 #[test]
