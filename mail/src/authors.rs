@@ -34,7 +34,7 @@ pub fn author_domains(from: &[u8]) -> Result<Vec<String>, UnclearAuthors> {
     let written = addresses(from).map_err(|_| UnclearAuthors)?;
     let written = each_once(written.iter().map(|address| domain_of(address)))?;
     let shown = each_once(addresses_in(from).iter().map(domain_of_shown))?;
-    match written.len() <= MAX_DOMAINS && written == shown {
+    match written == shown {
         true => Ok(written),
         false => Err(UnclearAuthors),
     }
@@ -46,6 +46,9 @@ fn each_once(domains: impl Iterator<Item = MayHaveDomain>) -> Result<Vec<String>
     let mut once = Vec::new();
     for domain in domains {
         once.extend(domain?.filter(|domain| !once.contains(domain)));
+        if once.len() > MAX_DOMAINS {
+            return Err(UnclearAuthors);
+        }
     }
     Ok(once)
 }
