@@ -14,6 +14,9 @@ use store::records::{AccountRecord, DkimKeyRecord, DomainRecord};
 const NAME: &str = "mail.example";
 const MESSAGE: &str = "From: rider@localhost\r\nSubject: s\r\n\r\nhi\r\n.";
 const FROM: &str = "MAIL FROM:<rider@localhost>";
+/// Settings with a listener for machines that are trusted.
+const IN_CLEAR: &str = "hostname = \"mail.example\"\n[dns]\nnameservers = [\"127.0.0.1:1\"]\n\
+    [[smtp]]\naddress = \"127.0.0.1:0\"\nrole = \"submission\"\nauth_without_tls = true\n";
 const FRIEND: &str = "friend@remote.example";
 
 fn builder(identity: &Identity, rider: AccountRecord) -> EmbeddedBuilder {
@@ -57,24 +60,25 @@ async fn recipients_whom_the_account_never_wrote_to_are_limited() {
 }
 
 #[tokio::test]
-async fn what_was_queued_once_is_known_after_a_restart() {
-    let identity = Identity::self_signed(&[NAME]);
-    let peer = SmtpPeer::accepting().await;
-    let once = || AccountRecord { deduplicate_message_id: true, ..account("rider") };
-    let text = "From: rider@localhost\r\nMessage-ID: <a@x>\r\n\r\nhi\r\n.";
-    let mut data = None;
+async fn what_was_queued_once_is_known_after_a_crash() {
+    let site = Site::new(IN_CLEAR);
+    site.write(
+        "directory.toml",
+        "[[domains]]\nname = \"example.com\"\n[[accounts]]\nname = \"app\"\nfull_name = \"App\"\n\
+         password = \"correct horse\"\naddresses = [\"app@example.com\"]\ndeduplicate_message_id = true\n",
+    );
+    site.ok(&["directory", "apply", "directory.toml"]);
     for _ in 0..2 {
-        let builder = builder(&identity, once()).deliver_to(&peer);
-        let server = match data.take() {
-            Some(dir) => builder.data(dir),
-            None => builder,
-        };
-        let server = server.start().await;
-        let mut client = server.session(&identity, USER).await;
-        client.envelope(USER, &[FRIEND]).await;
+        let serve = site.serve().await;
+        let mut client = SmtpClient::ready(serve.address("submission")).await;
+        client.log_in("app@example.com", "correct horse").await;
+        client.expect("MAIL FROM:<app@example.com> HOLDFOR=3600", "250").await;
+        client.expect("RCPT TO:<app@example.com>", "250").await;
+        client.expect("DATA", "354").await;
+        let text = "From: app@example.com\r\nMessage-ID: <a@x>\r\n\r\nhi\r\n.";
         client.expect(text, "250 2.6.0 Queued as 1").await;
-        assert_eq!(server.queued(), 1);
-        data = Some(server.stop());
+        // Killed.
+        drop(serve);
     }
 }
 
@@ -180,10 +184,7 @@ async fn recipients_beyond_the_limit_are_for_another_message() {
 
 #[tokio::test]
 async fn an_internal_listener_may_take_passwords_in_clear() {
-    let site = Site::new(&format!(
-        "hostname = \"{NAME}\"\n[dns]\nnameservers = [\"127.0.0.1:1\"]\n\
-         [[smtp]]\naddress = \"127.0.0.1:0\"\nrole = \"submission\"\nauth_without_tls = true\n"
-    ));
+    let site = Site::new(IN_CLEAR);
     site.ok(&["domain", "add", "example.com"]);
     site.ok_with(&["account", "add", "app", "--address", "app@example.com"], "correct horse\n");
     let mut serve = site.serve().await;
