@@ -79,8 +79,8 @@ impl Verdict {
         Verdict { scope, ..verdict }
     }
 
-    /// Judges a reply about a recipient by its code, its enhanced code and its text, of which the first 1,024 octets count. The
-    /// addresses in it say nothing. `code` is 0 when there was no reply.
+    /// Judges a reply about a recipient by its code, its enhanced code and its text, of which the first 1,024 octets
+    /// count. The addresses in it say nothing. `code` is 0 when there was no reply.
     pub fn of(code: u16, enhanced: Option<EnhancedCode>, text: &str) -> Verdict {
         let text = blanked::addresses(&text.as_bytes()[..text.len().min(TEXT)]);
         let rule = RULES.iter().find(|rule| rule.fits(code, enhanced, &text));

@@ -34,8 +34,8 @@ pub(super) fn decide(
     }
 }
 
-/// What a call tells about its URL: one that does not answer, or not to the end, gets one call at a time until it does, and one that says
-/// it has too much to do gets fewer.
+/// What a call tells about its URL: one that does not answer, or not to the end, gets one call at a time until it does,
+/// and one that says it has too much to do gets fewer.
 pub(super) fn health(answer: &Result<HookAnswer, HookError>) -> Health {
     match answer {
         Ok(HookAnswer { stalled: true, .. }) => Health::Unreachable,
