@@ -126,3 +126,28 @@ async fn sessions_of_all_roles_count_together() {
         }
     }
 }
+
+#[tokio::test]
+async fn whoever_fills_one_role_keeps_nobody_from_the_other() {
+    let server = Embedded::builder()
+        .account(account("rider"))
+        .settings(|settings| {
+            settings.limits.smtp_sessions_max = 4;
+            settings.limits.smtp_sessions_per_client_max = 4;
+        })
+        .start()
+        .await;
+    let mut sessions = Vec::new();
+    for (address, expected) in [
+        (server.smtp(), "220 "),
+        (server.smtp(), "220 "),
+        (server.smtp(), "220 "),
+        (server.smtp(), "421 4.3.2 "),
+        (server.submission(), "220 "),
+    ] {
+        let mut client = SmtpClient::open([127, 0, 0, 1].into(), address).await;
+        let greeting = client.reply().await;
+        assert!(greeting.starts_with(expected), "{address}: {greeting}");
+        sessions.push(client);
+    }
+}

@@ -23,7 +23,7 @@ pub struct Limits {
     pub event_readers_max: usize,
     /// The same of one account; at most `event_readers_max`.
     pub event_readers_per_account_max: usize,
-    /// SMTP sessions at once.
+    /// SMTP sessions at once; three quarters of them for incoming mail or submission alone.
     pub smtp_sessions_max: usize,
     /// SMTP sessions at once from one client address; at most `smtp_sessions_max`.
     pub smtp_sessions_per_client_max: usize,

@@ -11,6 +11,8 @@ use std::{
 /// Counts the sessions there are.
 pub(super) struct Admission {
     max: usize,
+    /// The rest is for the other roles: whoever fills one port keeps nobody from the others.
+    per_role_max: usize,
     per_client_max: usize,
     open: RefCell<Open>,
 }
@@ -18,25 +20,28 @@ pub(super) struct Admission {
 #[derive(Default)]
 struct Open {
     all: usize,
+    by_role: HashMap<&'static str, usize>,
     by_client: HashMap<IpAddr, usize>,
 }
 
 /// Lets one session be. Its place is free again when it is dropped.
 pub(super) struct Pass {
     admission: Rc<Admission>,
+    role: &'static str,
     client: IpAddr,
 }
 
 impl Admission {
     pub(super) fn new(max: usize, per_client_max: usize) -> Admission {
-        Admission { max, per_client_max, open: RefCell::default() }
+        Admission { max, per_role_max: max - max / 4, per_client_max, open: RefCell::default() }
     }
 
-    /// A place for a session with the client at `address`, or the answer to turn it away with.
-    pub(super) fn admit(self: &Rc<Self>, address: IpAddr) -> Result<Pass, Reply> {
+    /// A place for a session in `role` with the client at `address`, or the answer to turn it away with.
+    pub(super) fn admit(self: &Rc<Self>, role: &'static str, address: IpAddr) -> Result<Pass, Reply> {
         let client = client(address);
         let mut open = self.open.borrow_mut();
-        if open.all >= self.max {
+        let of_role = open.by_role.get(role).copied().unwrap_or_default();
+        if open.all >= self.max || of_role >= self.per_role_max {
             return Err(Reply::with_enhanced(421, 3, 2, "Too many sessions, try again later"));
         }
         let of_client = open.by_client.entry(client).or_default();
@@ -49,8 +54,9 @@ impl Admission {
             ));
         }
         *of_client += 1;
+        *open.by_role.entry(role).or_default() += 1;
         open.all += 1;
-        Ok(Pass { admission: Rc::clone(self), client })
+        Ok(Pass { admission: Rc::clone(self), role, client })
     }
 }
 
@@ -65,6 +71,7 @@ impl Drop for Pass {
     fn drop(&mut self) {
         let mut open = self.admission.open.borrow_mut();
         open.all -= 1;
+        *open.by_role.entry(self.role).or_default() -= 1;
         if let Some(of_client) = open.by_client.get_mut(&self.client) {
             *of_client -= 1;
             if *of_client == 0 {
@@ -88,7 +95,7 @@ mod tests {
 
     fn admit(admission: &Rc<Admission>, address: &str) -> Result<Pass, u16> {
         let refused = |reply: Reply| reply.enhanced().expect("an enhanced code").subject();
-        admission.admit(address.parse().unwrap()).map_err(refused)
+        admission.admit("incoming", address.parse().unwrap()).map_err(refused)
     }
 
     #[test]
@@ -101,6 +108,19 @@ mod tests {
         assert_eq!(admit(&admission, "192.0.2.3").err(), Some(3), "all places are taken");
         drop(first);
         assert!(admit(&admission, "192.0.2.1").is_ok(), "a place is free again");
+    }
+
+    #[test]
+    fn no_role_takes_the_places_of_all() {
+        let admission = Rc::new(Admission::new(8, 8));
+        let address = "192.0.2.1".parse().unwrap();
+        let admit = |role| admission.admit(role, address).ok();
+        let incoming: Vec<_> = std::iter::from_fn(|| admit("incoming")).collect();
+        let submission: Vec<_> = std::iter::from_fn(|| admit("submission")).collect();
+        assert_eq!((incoming.len(), submission.len()), (6, 2));
+        drop(incoming);
+        let more: Vec<_> = std::iter::from_fn(|| admit("submission")).collect();
+        assert_eq!(more.len(), 4);
     }
 
     #[test]

@@ -190,7 +190,7 @@ impl<S: Service> Listening<S> {
     ) {
         let remote = client.ip().to_canonical();
         self.shared.sessions.with_label_values(&[S::ROLE]).inc();
-        let pass = match self.shared.admission.admit(remote) {
+        let pass = match self.shared.admission.admit(S::ROLE, remote) {
             Ok(pass) => pass,
             Err(reply) => {
                 tracing::debug!(%remote, smtp.code = reply.code(), "an SMTP session was refused");
