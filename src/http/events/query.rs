@@ -62,8 +62,12 @@ pub(in crate::http) fn parameters() -> Value {
             json!({"type": "integer", "minimum": 0, "maximum": wait}),
         ),
     ];
-    let object = |(name, description, schema): (&str, &str, Value)| json!({"name": name, "in": "query", "description": description, "schema": schema, "explode": false});
-    parameters.map(object).into()
+    let described = |(name, description, schema): (&str, &str, Value)| {
+        let mut parameter = json!({"name": name, "in": "query", "explode": false, "schema": schema});
+        parameter["description"] = description.into();
+        parameter
+    };
+    parameters.map(described).into()
 }
 
 impl EventQuery {
