@@ -68,8 +68,8 @@ const ANSWERS: &[(Verb, &str, Option<&str>)] = &[
     (Verb::Rcpt,      "550 5.1.1 no such user",                        Some("mailbox, permanent")),
     (Verb::Rcpt,      "550 User unknown",                              Some("mailbox, permanent")),
     (Verb::EndOfData, "550 User unknown",                              Some("mailbox, permanent")),
-    (Verb::Rcpt,      "550 <blocker@other.example>: User unknown",     Some("mailbox, permanent")),
-    (Verb::Rcpt,      "550 spam.reports@policy.example is not here",   Some("mailbox, permanent")),
+    (Verb::Rcpt,      "550 <blocker3@other.example>: User unknown",    Some("mailbox, permanent")),
+    (Verb::Rcpt,      "550 blocker4@policy.example is not here",       Some("mailbox, permanent")),
     (Verb::Rcpt,      "554 5.1.2 bad destination system",              Some("domain, permanent")),
     (Verb::Rcpt,      "501 5.1.3 bad syntax",                          Some("mailbox, permanent")),
     (Verb::Rcpt,      "550 5.1.6 moved",                               Some("mailbox, permanent")),
@@ -80,6 +80,7 @@ const ANSWERS: &[(Verb, &str, Option<&str>)] = &[
     (Verb::Rcpt,      "553 mailbox name not allowed",                  Some("mailbox, permanent")),
     (Verb::Data,      "556 domain takes no mail",                      Some("domain, permanent")),
     (Verb::Rcpt,      "550 rejected, your address is on a block list", None),
+    (Verb::Rcpt,      "550 refused, write to block-list@isp.example",  None),
     (Verb::EndOfData, "550 this looks like spam",                      None),
     (Verb::Rcpt,      "550 against our policy",                        None),
     (Verb::EndOfData, "550 message contains a virus",                  None),
@@ -108,7 +109,7 @@ async fn answers_suppress_at_once_where_they_speak_of_the_mailbox_or_the_domain(
         let server = own.as_ref().unwrap_or(&common);
         mood.says(verb, reply);
         let before = list(server).await;
-        let recipient = format!("n{number}@remote.example");
+        let recipient = format!("blocker{number}@remote.example");
         assert_eq!(fails(server, &recipient).await, Some(verdict.is_some()), "{verb:?} {reply}");
         let after = list(server).await;
         let added: Vec<_> = after.iter().filter(|entry| !before.contains(entry)).collect();

@@ -15,6 +15,7 @@ use crate::{
         self,
         entity::{Entity, cut},
     },
+    without_names,
 };
 use answer::Answer;
 use serde::{Deserialize, Serialize};
@@ -115,13 +116,14 @@ impl RecipientStatus {
                 })
             });
             let text = cut(otherwise, TEXT_MAX);
-            let verdict = Verdict::of(code.number(), status, &text);
+            let verdict = Verdict::of(code.number(), status, &without_names(&text, &names));
             return RecipientStatus { names, action, code, enhanced: status, text, verdict };
         };
         let text = cut(answer.text, TEXT_MAX);
         // Programs put 5.0.0 where the reply has no enhanced code; the rules know better what such a reply means.
         let telling = status.filter(|status| (status.subject(), status.detail()) != (0, 0));
-        let verdict = Verdict::of(answer.code, answer.enhanced.or(telling), &text);
+        let reason = without_names(&text, &names);
+        let verdict = Verdict::of(answer.code, answer.enhanced.or(telling), &reason);
         let (code, enhanced) = (ReportedCode::Quoted(answer.code), answer.enhanced.or(status));
         RecipientStatus { names, action, code, enhanced, text, verdict }
     }

@@ -49,4 +49,4 @@ pub use route::Route;
 pub use seven_bit::{SevenBit, Unconvertible, seven_bit};
 pub use sign::{DkimKey, DkimKeyError, DkimSigner, SignError, is_dkim_selector, without_signatures_of};
 pub use time::Timestamp;
-pub use verdict::{Permanence, Scope, Stage, Verdict};
+pub use verdict::{Permanence, Scope, Stage, Verdict, without_names};

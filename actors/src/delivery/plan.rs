@@ -1,6 +1,6 @@
 //! What an attempt's result means for a message: pure rules.
 
-use mail::{Stage, Timestamp, Verdict};
+use mail::{Address, Stage, Timestamp, Verdict, without_names};
 use std::time::Duration;
 use store::{Decision, Suppress, records::AttemptResult};
 
@@ -41,6 +41,7 @@ pub(crate) fn attempts_ahead(schedule: &RetrySchedule, attempts: usize, next: Ti
 pub(crate) fn decide(
     result: &AttemptResult,
     stage: Stage,
+    recipient: &Address,
     attempts: usize,
     now: Timestamp,
     schedule: &RetrySchedule,
@@ -48,7 +49,8 @@ pub(crate) fn decide(
     let (permanent, verdict, suppress) = match result {
         AttemptResult::Delivered(_) => return Decision::Delivered,
         AttemptResult::Refused(answer) => {
-            let verdict = Verdict::at(stage, answer.code, answer.enhanced, &answer.text);
+            let reason = without_names(&answer.text, std::slice::from_ref(recipient));
+            let verdict = Verdict::at(stage, answer.code, answer.enhanced, &reason);
             (answer.code >= 500, Some(verdict), suppress(stage, answer.code, verdict))
         }
         AttemptResult::Failed { permanent, .. } => (*permanent, None, Suppress::No),
@@ -75,6 +77,10 @@ mod tests {
     use store::records::SmtpAnswer;
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
+    fn recipient() -> Address {
+        Address::parse("spammer@remote.example").unwrap()
+    }
 
     fn schedule() -> RetrySchedule {
         RetrySchedule(vec![Duration::from_secs(450), Duration::from_secs(900)])
@@ -117,15 +123,15 @@ mod tests {
     fn a_transient_refusal_is_tried_again_until_the_schedule_ends() {
         let result = refused(451, "4.3.0", "later");
         assert_eq!(
-            decide(&result, Stage::Recipient, 1, NOW, &schedule()),
+            decide(&result, Stage::Recipient, &recipient(), 1, NOW, &schedule()),
             Decision::Retry(NOW.after(Duration::from_secs(450)))
         );
         assert_eq!(
-            decide(&result, Stage::Recipient, 2, NOW, &schedule()),
+            decide(&result, Stage::Recipient, &recipient(), 2, NOW, &schedule()),
             Decision::Retry(NOW.after(Duration::from_secs(900)))
         );
         let Decision::Failed { verdict: Some(_), suppress: Suppress::IfThirdInRow } =
-            decide(&result, Stage::Recipient, 3, NOW, &schedule())
+            decide(&result, Stage::Recipient, &recipient(), 3, NOW, &schedule())
         else {
             panic!("the third attempt is the last")
         };
@@ -137,9 +143,12 @@ mod tests {
             (refused(550, "5.1.1", "no such user"), Suppress::Now),
             (refused(550, "", "no such user"), Suppress::Now),
             (refused(550, "", "blocked, see spam list"), Suppress::IfThirdInRow),
+            (refused(550, "", "<Spammer@remote.example>: user unknown"), Suppress::Now),
+            (refused(550, "", "refused, write to <spam@remote.example>"), Suppress::IfThirdInRow),
             (refused(554, "5.7.1", "policy"), Suppress::IfThirdInRow),
         ] {
-            let Decision::Failed { suppress, .. } = decide(&result, Stage::Recipient, 1, NOW, &schedule())
+            let Decision::Failed { suppress, .. } =
+                decide(&result, Stage::Recipient, &recipient(), 1, NOW, &schedule())
             else {
                 panic!("{result:?} is final")
             };
@@ -170,13 +179,13 @@ mod tests {
             (Stage::Recipient, 550, "", "go away", Mailbox, Now),
             (Stage::Recipient, 521, "5.7.1", "client blocked using a list", Domain, Now),
         ] {
-            let decision = decide(&refused(code, enhanced, text), stage, 1, NOW, &schedule());
+            let decision = decide(&refused(code, enhanced, text), stage, &recipient(), 1, NOW, &schedule());
             let Decision::Failed { verdict: Some(verdict), suppress: decided } = decision else {
                 panic!("{decision:?}")
             };
             assert_eq!((verdict.scope, decided), (scope, suppress), "{stage:?} {code} {enhanced} {text}");
         }
-        let last = decide(&refused(421, "4.3.2", "later"), Stage::Session, 3, NOW, &schedule());
+        let last = decide(&refused(421, "4.3.2", "later"), Stage::Session, &recipient(), 3, NOW, &schedule());
         assert!(matches!(last, Decision::Failed { suppress: No, .. }), "{last:?}");
     }
 
@@ -185,9 +194,12 @@ mod tests {
         let failed =
             |permanent| AttemptResult::Failed { error: "no route".into(), enhanced: None, permanent };
         assert_eq!(
-            decide(&failed(true), Stage::Session, 1, NOW, &schedule()),
+            decide(&failed(true), Stage::Session, &recipient(), 1, NOW, &schedule()),
             Decision::Failed { verdict: None, suppress: Suppress::No }
         );
-        assert!(matches!(decide(&failed(false), Stage::Session, 1, NOW, &schedule()), Decision::Retry(_)));
+        assert!(matches!(
+            decide(&failed(false), Stage::Session, &recipient(), 1, NOW, &schedule()),
+            Decision::Retry(_)
+        ));
     }
 }

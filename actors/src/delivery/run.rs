@@ -8,11 +8,11 @@ use super::{
 };
 use crate::{Metrics, pace::Health, store_writer::persist};
 use actix::Addr;
-use mail::{DsnNotify, QueueId, Stage, Timestamp};
+use mail::{Address, DsnNotify, QueueId, Stage, Timestamp};
 use std::sync::Arc;
 use store::{
     Decision, Settlement,
-    records::{Attempt, AttemptResult, TlsVerified},
+    records::{Attempt, AttemptResult, QueueRecord, TlsVerified},
 };
 
 /// One job from the first byte to the settled outcome. Its own task, so that what breaks it breaks nothing else.
@@ -24,11 +24,7 @@ pub(super) async fn run(
     mut slot: Slot,
 ) {
     let ids: Vec<_> = job.messages.iter().map(|(id, _)| *id).collect();
-    let before: Vec<_> = job
-        .messages
-        .iter()
-        .map(|(_, message)| (message.attempts.len(), DsnNotify::wants_success(message.dsn.notify)))
-        .collect();
+    let before: Vec<_> = job.messages.iter().map(|(_, message)| Before::of(message)).collect();
     let claim = Claim::new(ids.clone(), slot.actor.clone(), &deps.metrics);
 
     let timer = deps.metrics.attempt_seconds.start_timer();
@@ -54,12 +50,12 @@ pub(super) async fn run(
 
     let now = deps.clock.now();
     let mut settlements = Vec::with_capacity(ids.len());
-    for ((&id, attempt), (made, wants_success)) in ids.iter().zip(attempts).zip(before) {
+    for ((&id, attempt), before) in ids.iter().zip(attempts).zip(before) {
         let Some(ended) = attempt else { continue };
-        let mut settlement = settlement(&deps, id, ended, made + 1, now);
+        let mut settlement = settlement(&deps, id, ended, &before, now);
         // A host that reports tells of the success itself.
-        let success = wants_success && !reports;
-        if let Some(action) = deps.reporter.due(&settlement, made + 1, success) {
+        let success = before.wants_success && !reports;
+        if let Some(action) = deps.reporter.due(&settlement, before.made + 1, success) {
             settlement.report = Box::pin(deps.reporter.after_attempt(&settlement, action)).await;
         }
         settlements.push(settlement);
@@ -67,9 +63,29 @@ pub(super) async fn run(
     settle(deps, settlements, claim).await;
 }
 
-fn settlement(deps: &Deps, id: QueueId, ended: Ended, made: usize, now: Timestamp) -> Settlement {
+/// What is known of a message before an attempt.
+struct Before {
+    recipient: Address,
+    /// Attempts so far.
+    made: usize,
+    /// It asks to be told of a success.
+    wants_success: bool,
+}
+
+impl Before {
+    fn of(message: &QueueRecord) -> Before {
+        Before {
+            recipient: message.recipient.clone(),
+            made: message.attempts.len(),
+            wants_success: DsnNotify::wants_success(message.dsn.notify),
+        }
+    }
+}
+
+fn settlement(deps: &Deps, id: QueueId, ended: Ended, before: &Before, now: Timestamp) -> Settlement {
     let Ended { attempt, stage } = ended;
-    let decision = plan::decide(&attempt.result, stage, made, now, &deps.options.schedule);
+    let schedule = &deps.options.schedule;
+    let decision = plan::decide(&attempt.result, stage, &before.recipient, before.made + 1, now, schedule);
     let result = match &attempt.result {
         AttemptResult::Delivered(_) => "delivered",
         AttemptResult::Refused(answer) if answer.code < 500 => "deferred",
@@ -88,7 +104,7 @@ fn settlement(deps: &Deps, id: QueueId, ended: Ended, made: usize, now: Timestam
         result,
         smtp.code = attempt.result.answer().map_or(0, |answer| answer.code),
         error = attempt.result.error(),
-        attempt = made,
+        attempt = before.made + 1,
         "attempt"
     );
     Settlement { id, now, attempt: Some(attempt), decision, report: None }
