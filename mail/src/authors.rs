@@ -2,10 +2,11 @@
 
 use crate::{
     Domain,
-    fields::{fields, split},
-    mailbox::addresses,
+    fields::{fields, split, unfolded},
+    mailbox::{BadMailbox, addresses},
     read::{MAX_FIELD, NameAddressText, addresses_in},
 };
+use memchr::memrchr;
 
 /// More are not asked for their policy.
 const MAX_DOMAINS: usize = 5;
@@ -31,13 +32,36 @@ pub fn author_domains(from: &[u8]) -> Result<Vec<String>, UnclearAuthors> {
     if from.len() > MAX_FIELD {
         return Err(UnclearAuthors);
     }
-    let written = addresses(from).map_err(|_| UnclearAuthors)?;
-    let written = each_once(written.iter().map(|address| domain_of(address)))?;
-    let shown = each_once(addresses_in(from).iter().map(domain_of_shown))?;
+    let shown = addresses_in(from);
+    let (written, shown) = match addresses(from) {
+        Ok(written) => (
+            each_once(written.iter().map(|address| domain_of(address)))?,
+            each_once(shown.iter().map(domain_of_shown))?,
+        ),
+        Err(BadMailbox) => {
+            let only = each_once([domain_of(&only_at_end(from).ok_or(UnclearAuthors)?)].into_iter())?;
+            let shown = each_once(shown.iter().map(|shown| domain_of(&shown.address)))?;
+            // Of a broken name, what is shown may lack the address.
+            (only.clone(), if shown.is_empty() { only } else { shown })
+        }
+    };
     match written == shown {
         true => Ok(written),
         false => Err(UnclearAuthors),
     }
+}
+
+/// The address in angle brackets that the value ends with, if it has no other `@` and the address is of plain letters:
+/// whatever is wrong with the name before it, nobody reads another address there.
+fn only_at_end(from: &[u8]) -> Option<String> {
+    let line = unfolded(from);
+    let (name, address) = line.trim_ascii().strip_suffix(b">").and_then(|rest| {
+        let at = memrchr(b'<', rest)?;
+        Some((&rest[..at], &rest[at + 1..]))
+    })?;
+    let is_plain = |b: &u8| b.is_ascii_alphanumeric() || b"@.-_+=".contains(b);
+    let is_only = !name.contains(&b'@') && address.iter().filter(|b| **b == b'@').count() == 1;
+    (is_only && address.iter().all(is_plain)).then(|| String::from_utf8_lossy(address).into_owned())
 }
 
 type MayHaveDomain = Result<Option<String>, UnclearAuthors>;
@@ -132,6 +156,12 @@ mod tests {
             ("All: ceo@bank.test;", &["bank.test"]),
             ("Re: Offer <ceo@bank.test>", &["bank.test"]),
             ("[Acme] Jane <ceo@bank.test>", &["bank.test"]),
+            ("Foo > Bar <ceo@bank.test>", &["bank.test"]),
+            ("12\" vinyl <ceo@bank.test>", &["bank.test"]),
+            ("Smiley :-( <ceo@bank.test>", &["bank.test"]),
+            ("=?utf-8?Q?5\"_Display?= <ceo@bank.test>", &["bank.test"]),
+            ("=?utf-8?Q?Foo_(Bar?= <ceo@bank.test>", &["bank.test"]),
+            ("\u{1b}$B%F\u{1b}(B <ceo@bank.test>", &["bank.test"]),
             ("ceo@under_score.bank.test", &["under_score.bank.test"]),
             ("ceo@-bank.test", &["-bank.test"]),
             ("ceo@bücher.test, b@XN--bcher-kva.test", &["xn--bcher-kva.test"]),
@@ -172,6 +202,9 @@ mod tests {
             "<@good.test:ceo@bank.test>",
             "<<ceo@bank.test>>",
             "<ceo@bank.test",
+            "a@good.test \" <ceo@bank.test>",
+            "a \" <ceo@bank.test> x",
+            "a ( <ceo@bank\".test>",
             "ceo@bank.test>",
             "\"ceo@bank.test",
             "\"ceo@bank.test\"",

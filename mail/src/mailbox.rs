@@ -58,6 +58,8 @@ pub(crate) fn addresses(value: &[u8]) -> Result<Vec<String>, BadMailbox> {
             // What stood there is the name of a group.
             ':' if inside.is_none() => outside.clear(),
             ',' | ';' => addresses.push(address(inside.take(), std::mem::take(&mut outside))?),
+            // In a name it is a sign like others.
+            '>' if inside.is_none() => outside.push('>'),
             '<' | '>' | ':' => return Err(BadMailbox),
             c => outside.push(c),
         }
@@ -149,6 +151,8 @@ mod tests {
             ("G (x): a@b.example, R <c@d.example>;", &["a@b.example", "c@d.example", ""]),
             ("a@[IPv6:::1], Jane [x:y] <c@d.example>", &["a@[IPv6:::1]", "c@d.example"]),
             ("Doe, Jane <a@b.example> Doe", &["Doe", "a@b.example"]),
+            ("Doe > Jane <a@b.example>", &["a@b.example"]),
+            ("a@b.example>", &["a@b.example>"]),
         ] {
             let found = addresses(value.as_bytes()).unwrap();
             let found: Vec<_> = found.iter().map(|address| address.trim()).collect();
@@ -156,7 +160,7 @@ mod tests {
         }
         for value in [
             "<a@b.example",
-            "a@b.example>",
+            "<a@b.example>>",
             "<a@b.example> <c@d.example>",
             "<a@b.example> c@d.example",
             "\"a",

@@ -1,7 +1,7 @@
 //! Changes to one domain or account.
 
 use super::{Access, ServerArgs, Target};
-use crate::directory::{DirectoryState, problems};
+use crate::directory::{DirectoryState, Problem, problems};
 use anyhow::{Context, bail};
 use mail::Domain;
 use store::{
@@ -15,6 +15,8 @@ pub(super) struct Edit {
     pub(super) target: Target,
     /// As they are.
     pub(super) state: DirectoryState,
+    /// What was wrong with them before: no reason to refuse a change of something else.
+    known: Vec<Problem>,
     access: Access,
 }
 
@@ -23,14 +25,26 @@ impl Edit {
     pub(super) async fn begin(server: &ServerArgs) -> anyhow::Result<Edit> {
         let target = server.target()?;
         let access = target.access()?;
-        Ok(Edit { state: access.directory().await?, target, access })
+        Edit::of(target, access).await
     }
 
     /// As [`Edit::begin`], but the data directory is made when it is missing.
     pub(super) async fn begin_or_make(server: &ServerArgs) -> anyhow::Result<Edit> {
         let target = server.target()?;
         let access = target.access_or_make()?;
-        Ok(Edit { state: access.directory().await?, target, access })
+        Edit::of(target, access).await
+    }
+
+    async fn of(target: Target, access: Access) -> anyhow::Result<Edit> {
+        let state = access.directory().await?;
+        let known = problems(state.domains.iter(), state.accounts.iter());
+        Ok(Edit { target, state, known, access })
+    }
+
+    /// What is wrong once the change is made, and was not before.
+    fn new_problem(&self) -> Option<Problem> {
+        let found = problems(self.state.domains.iter(), self.state.accounts.iter());
+        found.into_iter().find(|problem| !self.known.contains(problem))
     }
 
     pub(super) fn domain(&self, name: &Domain) -> anyhow::Result<DomainRecord> {
@@ -66,8 +80,7 @@ impl Edit {
     pub(super) async fn remove_domain(mut self, name: Domain) -> anyhow::Result<()> {
         self.domain(&name)?;
         self.state.domains.retain(|other| other.name != name);
-        let orphans = problems(self.state.domains.iter(), self.state.accounts.iter());
-        if let Some(orphan) = orphans.first() {
+        if let Some(orphan) = self.new_problem() {
             bail!(
                 "the account \"{}\" has the address {}; remove the account first",
                 orphan.account,
@@ -85,7 +98,7 @@ impl Edit {
     }
 
     async fn finish(mut self, change: DirectoryChange) -> anyhow::Result<()> {
-        if let Some(problem) = problems(self.state.domains.iter(), self.state.accounts.iter()).first() {
+        if let Some(problem) = self.new_problem() {
             bail!("the account \"{}\": {}", problem.account, problem.text);
         }
         self.access.change_directory(DirectoryChange { seen: self.state.generation, ..change }).await

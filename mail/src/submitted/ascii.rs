@@ -18,10 +18,12 @@ use mail_builder::headers::{
 
 const ONE_MAILBOX: [&str; 2] = ["From", "Sender"];
 
-const ADDRESSES: [&str; 11] = [
+const ADDRESSES: [&str; 13] = [
     "To",
     "Cc",
     "Reply-To",
+    "Mail-Reply-To",
+    "Mail-Followup-To",
     "Resent-From",
     "Resent-Sender",
     "Resent-To",
@@ -37,7 +39,7 @@ const PARAMETERISED: [&str; 2] = ["Content-Type", "Content-Disposition"];
 const DATES: [&str; 2] = ["Date", "Resent-Date"];
 
 /// Neither text nor of a kind above: an encoded word would say something else in these (RFC 2047, 5).
-const OTHERS: [&str; 22] = [
+const OTHERS: [&str; 23] = [
     "Message-ID",
     "Resent-Message-ID",
     "In-Reply-To",
@@ -54,6 +56,7 @@ const OTHERS: [&str; 22] = [
     "Auto-Submitted",
     "TLS-Required",
     "List-Id",
+    "List-Owner",
     "List-Help",
     "List-Post",
     "List-Archive",
@@ -113,16 +116,13 @@ fn write_one_mailbox(out: &mut Vec<u8>, name: &str, value: &[u8]) -> Option<()> 
 
 fn write_groups(out: &mut Vec<u8>, name: &str, value: &[u8]) -> Option<()> {
     let groups = groups(value);
-    let mut mailboxes = groups.iter().flat_map(|group| &group.mailboxes);
-    if mailboxes
-        .clone()
-        .any(|mailbox| !mailbox.address.is_ascii() && Address::parse(&mailbox.address).is_err())
-    {
-        return None;
-    }
-    let is_broken = mailboxes.any(|mailbox| Address::parse(&mailbox.address).is_err());
+    let mailboxes = || groups.iter().flat_map(|group| &group.mailboxes);
+    let is_broken = mailboxes().any(|mailbox| Address::parse(&mailbox.address).is_err());
     let says_nothing = groups.iter().all(|group| group.name.is_none() && group.mailboxes.is_empty());
     if is_broken || says_nothing {
+        if mailboxes().any(|mailbox| !mailbox.address.is_ascii() || mailbox.address.contains('@')) {
+            return None;
+        }
         // It names nobody to answer to, and people read it all the same.
         write_text(out, name, &text(value), false);
         return Some(());
@@ -201,6 +201,10 @@ mod tests {
                 "To: \"Müller, Jörg\" <j@x.example>, k@x.example,\r\n L <l@grün.example>\r\n",
                 "To: =?utf-8?B?TcO8bGxlciwgSsO2cmc=?= <j@x.example>,\r\n <k@x.example>,\r\n \"L\" <l@xn--grn-ioa.example>\r\n",
             ),
+            (
+                "Mail-Followup-To: Jörg <j@x.example>, l@x.example\r\n",
+                "Mail-Followup-To: =?utf-8?B?SsO2cmc=?= <j@x.example>,\r\n <l@x.example>\r\n",
+            ),
             ("To: Empfänger:;\r\n", "To: =?utf-8?Q?Empf=C3=A4nger?=:;\r\n"),
             (
                 "Cc: Grüße: a@x.example, Jörg <j@x.example>;, z@x.example\r\n",
@@ -238,6 +242,9 @@ mod tests {
             "From: grün@x.example\r\n",
             "To: a@x.example, Jörg <grün@x.example>\r\n",
             "To: grün@x..example\r\n",
+            "Reply-To: ACME GmbH, Köln <info@x.example>\r\n",
+            "To: \"Jörg\" <j@x.example>, root\r\n",
+            "List-Owner: <mailto:x@x.example> (Jörg)\r\n",
             "References: <grün@x.example>\r\n",
             "List-Id: Grün <x.example>\r\n",
             "Content-Type: text/grün\r\n",

@@ -288,6 +288,11 @@ mod tests {
                 for domain in &domains {
                     prop_assert!(judged.contains(domain), "{:?} shows {:?}", content, shown);
                 }
+                // A name that does not end takes the address with it.
+                if domains.is_empty() && judged.len() == 1 && value.matches('@').count() == 1 {
+                    prop_assert!(value.contains(&judged[0]), "{:?}", content);
+                    return Ok(());
+                }
                 prop_assert!(judged.iter().all(|judged| domains.contains(judged)), "{:?}", content);
                 let hidden = shown.iter().any(|shown| shown.address.is_empty() && shown.name.contains('@'));
                 prop_assert!(!hidden, "{:?} shows {:?}", content, shown);
