@@ -12,7 +12,7 @@ use crate::{
 use actors::Router;
 use anyhow::Context;
 use clap::Args;
-use config::{Service, Settings, SmtpRole, write_webhook_secret};
+use config::{Service, Settings, SmtpRole, shown_url, write_webhook_secret};
 use mail::{Address, DkimKey, Domain};
 use std::{
     collections::BTreeSet,
@@ -47,15 +47,35 @@ pub struct LocalserveArgs {
     /// Listen on free ports that the system chooses; the addresses are printed
     #[arg(long, conflicts_with = "port_offset")]
     any_port: bool,
-    /// Post what became of sent messages to this URL
-    #[arg(long, value_name = "URL", value_parser = config::http_url)]
-    outgoing_webhook: Option<String>,
-    /// Post messages that arrive to this URL
-    #[arg(long, value_name = "URL", value_parser = config::http_url)]
-    incoming_webhook: Option<String>,
+    /// Post what became of sent messages to this URL, from now on; `none`: no longer [default: as at the last start]
+    ///
+    /// What `directory apply` set beside the URL (authorization, events, every_event) stays.
+    #[arg(long, value_name = "URL", value_parser = webhook_choice)]
+    outgoing_webhook: Option<WebhookChoice>,
+    /// Post messages that arrive to this URL, from now on; `none`: no longer [default: as at the last start]
+    ///
+    /// What `directory apply` set beside the URL (authorization) stays.
+    #[arg(long, value_name = "URL", value_parser = webhook_choice)]
+    incoming_webhook: Option<WebhookChoice>,
     /// Deliver to this SMTP server, such as another mail catcher, instead of the Inbox
     #[arg(long, value_name = "IP:PORT")]
     deliver_to: Option<SocketAddr>,
+}
+
+/// What a webhook of the rider is to be.
+#[derive(Clone, Debug)]
+enum WebhookChoice {
+    None,
+    Url(String),
+}
+
+fn webhook_choice(text: &str) -> Result<WebhookChoice, String> {
+    match text {
+        "none" => Ok(WebhookChoice::None),
+        url => {
+            config::http_url(url).map(WebhookChoice::Url).map_err(|error| format!("{error}; or give `none`"))
+        }
+    }
 }
 
 /// Runs until a signal says stop.
@@ -162,7 +182,7 @@ fn settings(args: &LocalserveArgs) -> Settings {
     settings
 }
 
-/// Makes the domain and the account at the first start, and sets the webhooks at every one.
+/// Makes the domain and the account at the first start, and sets the webhooks that the command line names at every one.
 fn prepare_account(store: &Store, writer: &mut Writer, args: &LocalserveArgs) -> anyhow::Result<()> {
     let directory = store.directory();
     let present = directory.accounts().find(|account| account.record.name == LOCAL_ACCOUNT);
@@ -170,14 +190,12 @@ fn prepare_account(store: &Store, writer: &mut Writer, args: &LocalserveArgs) ->
         Some(present) => present.record.clone(),
         None => new_account()?,
     };
-    account.outgoing_webhook = args.outgoing_webhook.clone().map(|url| OutgoingWebhook {
-        url,
-        authorization: None,
-        events: Vec::new(),
-        every_event: false,
-    });
-    account.incoming_webhook =
-        args.incoming_webhook.clone().map(|url| IncomingWebhook { url, authorization: None });
+    if let Some(choice) = &args.outgoing_webhook {
+        account.outgoing_webhook = outgoing_webhook(choice, account.outgoing_webhook);
+    }
+    if let Some(choice) = &args.incoming_webhook {
+        account.incoming_webhook = incoming_webhook(choice, account.incoming_webhook);
+    }
     let mut changes = Vec::new();
     if present.is_none() {
         changes.push(Change::PutDomain(new_domain()?));
@@ -185,6 +203,20 @@ fn prepare_account(store: &Store, writer: &mut Writer, args: &LocalserveArgs) ->
     changes.push(Change::PutAccount(account));
     writer.commit(changes.iter())?;
     Ok(())
+}
+
+fn outgoing_webhook(choice: &WebhookChoice, before: Option<OutgoingWebhook>) -> Option<OutgoingWebhook> {
+    let WebhookChoice::Url(url) = choice else { return None };
+    let url = url.clone();
+    Some(match before {
+        Some(before) => OutgoingWebhook { url, ..before },
+        None => OutgoingWebhook { url, authorization: None, events: Vec::new(), every_event: false },
+    })
+}
+
+fn incoming_webhook(choice: &WebhookChoice, before: Option<IncomingWebhook>) -> Option<IncomingWebhook> {
+    let WebhookChoice::Url(url) = choice else { return None };
+    Some(IncomingWebhook { url: url.clone(), authorization: before.and_then(|before| before.authorization) })
 }
 
 fn new_domain() -> anyhow::Result<DomainRecord> {
@@ -247,9 +279,12 @@ fn greet(server: &Server, addresses: &Listeners<SocketAddr>, certificate: &Path,
     for account in directory.accounts() {
         println!("  webhook secret  {}", write_webhook_secret(&account.record.webhook_secret));
     }
-    for (name, url) in [("outgoing", &args.outgoing_webhook), ("incoming", &args.incoming_webhook)] {
+    let rider = directory.accounts().find(|account| account.record.name == LOCAL_ACCOUNT);
+    let outgoing = rider.and_then(|rider| rider.record.outgoing_webhook.as_ref()).map(|webhook| &webhook.url);
+    let incoming = rider.and_then(|rider| rider.record.incoming_webhook.as_ref()).map(|webhook| &webhook.url);
+    for (name, url) in [("outgoing", outgoing), ("incoming", incoming)] {
         if let Some(url) = url {
-            println!("  {name} webhook  {url}");
+            println!("  {name} webhook  {}", shown_url(url));
         }
     }
     println!();

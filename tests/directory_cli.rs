@@ -296,3 +296,22 @@ async fn a_localserve_is_named_by_its_directory() {
     assert!(accounts.contains("rider@localhost"), "{accounts}");
     assert!(fs::metadata(server.dir().join("control.sock")).is_ok());
 }
+
+#[tokio::test]
+async fn a_domain_of_a_localserve_is_shown_without_the_records_that_lead_to_a_host() {
+    let server = crate::harness::Server::start().await;
+    let site = Site::new(SETTINGS);
+    let dir = server.dir().to_str().expect("UTF-8");
+    let said = site.ok(&["domain", "add", "example.net", "--dir", dir]);
+    let show = said.trim_end().rsplit("postrider ").next().expect("the command that shows it");
+    let shown = site.ok(&show.split(' ').collect::<Vec<_>>());
+    assert!(shown.contains("a localserve has none"), "{shown}");
+    let shown = site.json(&["domain", "show", "example.net", "--dir", dir]);
+    assert_eq!(shown["name"], "example.net");
+    let records = shown["records"].as_array().expect("records");
+    assert_eq!(records.len(), 2, "{shown}");
+    for record in records {
+        let name = record["name"].as_str().expect("a name");
+        assert!(name.ends_with("._domainkey.example.net") && record["type"] == "TXT", "{record}");
+    }
+}

@@ -1,6 +1,6 @@
 //! What a restart keeps.
 
-use crate::harness::{Action, HookReceiver, Server, SmtpPeer, Verb, eventually, message, message_to};
+use crate::harness::{Action, HookReceiver, Server, Site, SmtpPeer, Verb, eventually, message, message_to};
 use serde_json::json;
 
 #[tokio::test]
@@ -74,4 +74,49 @@ async fn stopping_fails_no_mail_of_its_own() {
         if queued == 0.0 { Ok(()) } else { Err(format!("{queued} are queued")) }
     })
     .await;
+}
+
+#[tokio::test]
+async fn webhooks_stay_until_the_command_line_names_others() {
+    let (one, other) = (HookReceiver::start().await, HookReceiver::start().await);
+    let site = Site::new("");
+    let dir = site.path("local");
+    let dir_option = dir.to_str().expect("UTF-8");
+    let start = || Server::builder().dir(&dir);
+    let export = || site.ok(&["directory", "export", "--dir", dir_option]);
+    drop(start().outgoing_webhook(&one).incoming_webhook(&one).start().await);
+
+    let server = start().start().await;
+    for name in ["outgoing webhook", "incoming webhook"] {
+        assert_eq!(server.greeting(name), one.url());
+    }
+    let id = server.send(&message()).await.queue_id();
+    one.event("delivered", id).await;
+    let rider = format!(
+        "[[domains]]\nname = \"localhost\"\n\
+         [[accounts]]\nname = \"rider\"\naddresses = [\"rider@localhost\"]\n\
+         outgoing_webhook = {{ url = \"{0}\", authorization = \"Bearer out\", events = [\"delivered\"], \
+         every_event = true }}\n\
+         incoming_webhook = {{ url = \"{0}\", authorization = \"Bearer in\" }}\n",
+        one.url()
+    );
+    site.write("rider.toml", &rider);
+    site.ok(&["directory", "apply", "rider.toml", "--dir", dir_option]);
+    let before = export();
+    drop(server);
+
+    let server = start().start().await;
+    assert_eq!(export(), before);
+    drop(server);
+
+    let server = start().outgoing_webhook(&other).incoming_webhook(&other).start().await;
+    assert_eq!(export(), before.replace(&one.url(), &other.url()));
+    let id = server.send(&message()).await.queue_id();
+    let call = other.call_where("the delivery", |body| body["QueueMsgID"] == id).await;
+    assert_eq!(call.header("authorization"), "Bearer out");
+    drop(server);
+
+    let server = start().no_webhooks().start().await;
+    assert!(!export().contains(&other.url()));
+    assert!(server.greeting_lines().iter().all(|line| !line.contains(" webhook  ")));
 }

@@ -32,6 +32,7 @@ async fn wrong_usage_ends_with_status_2() {
         &["--no-such-option"],
         &["--deliver-to", "no address"],
         &["--outgoing-webhook", "ftp://localhost/"],
+        &["--outgoing-webhook", ""],
         &["--incoming-webhook", "http://user:password@localhost/"],
         &["--ip", "localhost"],
     ] {

@@ -129,6 +129,7 @@ async fn where_there_are_several_accounts_one_has_to_be_named() {
         let args = [&["suppress"], args, &["--account", "nobody"]].concat();
         let said = site.run_with(&args, "x@b.example\n");
         assert!(said.status == 1 && said.stderr.contains("no account \"nobody\""), "{args:?}: {said:?}");
+        assert!(!said.stderr.contains("stopped near"), "nothing is read: {said:?}");
     }
     site.ok(&["suppress", "add", "ann@b.example", "--account", "other"]);
     site.ok(&["suppress", "add", "ann@b.example", "--account", "app"]);
@@ -289,7 +290,8 @@ async fn an_exported_list_is_imported_as_it_was() {
     assert_eq!(said, "4 added, 0 on the list already, 0 wrong\n");
     site.ok(&["suppress", "export", "--account", "other", "--output", "other.csv"]);
     assert_eq!(std::fs::read_to_string(site.path("other.csv")).expect("a file"), csv);
-    site.fails(&["suppress", "export", "--account", "other", "--output", "other.csv"], 1);
+    let said = site.fails(&["suppress", "export", "--account", "other", "--output", "other.csv"], 1);
+    assert!(said.contains("other.csv is there already; name another file with --output"), "{said}");
     let shown = |account: &str| {
         let mut page = json_of(&site, &["list", "--account", account]);
         for entry in page["entries"].as_array_mut().expect("entries") {

@@ -100,6 +100,7 @@ async fn a_login_never_goes_out_in_the_clear() {
         .await;
     let fate = server.try_to("x@friend.test").await;
     assert_eq!((fate.word(), fate.enhanced().as_str()), ("deferred", "4.7.10"), "{fate:?}");
+    assert!(format!("{fate:?}").contains("in the transport, if that is meant"), "{fate:?}");
     let visits = peer.visits();
     assert!(visits.iter().all(|visit| visit.login.is_none()), "{visits:?}");
     assert!(

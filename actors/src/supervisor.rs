@@ -424,7 +424,7 @@ impl Handler<Shutdown> for Supervisor {
             };
             if tokio::time::timeout(grace, all).await.is_err() {
                 tracing::warn!(
-                    "deliveries were still running at the end of the grace period; they will be made again"
+                    "deliveries or webhook calls were still running at the end of the grace period; they will be made again"
                 );
             }
             supervisor.do_send(Stop);

@@ -12,8 +12,9 @@ use std::path::PathBuf;
 pub(super) enum DirectoryCommand {
     /// Make domains and accounts what a file says, and print what that changed
     ///
-    /// What the file does not name stays, unless --prune is given; so do passwords, DKIM keys and webhook secrets that
-    /// it does not mention. Where no server runs, its data directory is changed directly.
+    /// Domains and accounts that the file does not name stay, unless --prune is given. Options that it leaves out of one
+    /// it names go back to their defaults; passwords, DKIM keys and webhook secrets stay. Where no server runs, its data
+    /// directory is changed directly.
     Apply(ApplyArgs),
     /// Print all domains and accounts as a file for `directory apply`, secrets included
     Export(ServerArgs),

@@ -2,7 +2,7 @@
 
 use super::{OutputArgs, ServerArgs, Table, Target, edit::Edit, print};
 use crate::{
-    dns::{Checked, Facts, Lookups, Record, check, records, tlsa, to_zone},
+    dns::{Checked, Facts, Lookups, Record, check, dkim_records, records, tlsa, to_zone},
     tls::read_certificate,
 };
 use actors::Clock;
@@ -97,7 +97,12 @@ impl AddArgs {
             bail!("there is the domain {} already; see: postrider domain show {0}", self.name);
         }
         edit.put_domain(new_domain(self.name.clone(), Clock::system().now())?).await?;
-        print(&format!("added domain {}\nits DNS records are shown by: postrider domain show {0}", self.name))
+        let dir = self.server.localserve_dir().map(|dir| format!(" --dir {}", dir.display()));
+        print(&format!(
+            "added domain {}\nits DNS records are shown by: postrider domain show {0}{}",
+            self.name,
+            dir.unwrap_or_default()
+        ))
     }
 }
 
@@ -136,14 +141,24 @@ impl ShowArgs {
     async fn show(self) -> anyhow::Result<()> {
         let edit = Edit::begin(&self.one.server).await?;
         let domain = edit.domain(&self.one.name)?;
-        let shown = WithRecords {
-            domain: ShownDomain::of(&domain),
-            records: needed(&edit.end(), &domain, &[], &postmaster(&domain.name)?)?,
+        let target = edit.end();
+        let has_host = target.settings().hostname.is_some();
+        let records = match has_host {
+            true => needed(&target, &domain, &[], &postmaster(&domain.name)?)?,
+            false => dkim_records(&domain),
         };
+        let shown = WithRecords { domain: ShownDomain::of(&domain), records };
         self.output.print(&shown, |shown| {
             let state = if shown.domain.disabled { " (disabled)" } else { "" };
+            let what = match has_host {
+                true => "the DNS records it needs",
+                false => {
+                    "the records of its DKIM keys\n; the others lead to the hostname of the settings, which is not set; \
+                     a localserve has none and needs none of them"
+                }
+            };
             let zone = to_zone(shown.records.iter().map(|record| (record, None)));
-            format!("; {}{state}: the DNS records it needs\n\n{zone}", shown.domain.name)
+            format!("; {}{state}: {what}\n\n{zone}", shown.domain.name)
         })
     }
 
@@ -212,7 +227,7 @@ fn needed(
 
 fn hostname(target: &Target) -> anyhow::Result<&Domain> {
     let hostname = target.settings().hostname.as_ref();
-    hostname.context("the settings have no hostname, which DNS records lead to; set it")
+    hostname.context("the settings have no hostname, which DNS records lead to; set it (a localserve has none, and needs no records)")
 }
 
 fn postmaster(domain: &Domain) -> anyhow::Result<Address> {

@@ -31,6 +31,11 @@ impl ServerArgs {
         ServerArgs { config: Some(config), dir: None }
     }
 
+    /// The data directory of the localserve that is meant, if it is one.
+    pub(super) fn localserve_dir(&self) -> Option<&Path> {
+        self.dir.as_deref()
+    }
+
     /// The server that is meant, by the settings that were given or found.
     ///
     /// # Errors

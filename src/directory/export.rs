@@ -11,6 +11,7 @@ use store::records::{AccountRecord, DkimKeyRecord, DomainRecord, EventKind};
 const HEADER: &str = "\
 # The domains and accounts of a Postrider server, for `postrider directory apply`.
 # It holds secrets: password hashes, DKIM keys, webhook authorizations. Keep it where only the operator can read it.
+# A webhook secret that was replaced, and signs beside the new one for a while yet, is not in it.
 
 ";
 

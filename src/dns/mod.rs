@@ -6,4 +6,4 @@ mod records;
 
 pub use check::{Checked, Finding, check, to_zone};
 pub use lookup::Lookups;
-pub use records::{Expected, Facts, Record, records, tlsa};
+pub use records::{Expected, Facts, Record, dkim_records, records, tlsa};

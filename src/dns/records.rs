@@ -3,7 +3,7 @@
 use mail::{Address, DkimKey, Domain, Timestamp};
 use serde::Serialize;
 use std::net::IpAddr;
-use store::records::DomainRecord;
+use store::records::{DkimKeyRecord, DomainRecord};
 
 /// Octets of one string of a TXT record (RFC 1035, 3.3).
 const STRING_MAX: usize = 255;
@@ -83,12 +83,7 @@ pub fn records(facts: &Facts<'_>) -> Vec<Record> {
         "SPF: this server may send for the domain",
         Expected::Spf(vec![format!("a:{host}"), "mx".into(), "a".into()]),
     ));
-    records.extend(facts.domain.dkim.iter().filter_map(|key| {
-        let content = DkimKey::from_pkcs8_der(&key.pkcs8).ok()?.dns_record();
-        let public = content.rsplit("p=").next().unwrap_or_default().to_owned();
-        let name = format!("{}._domainkey.{domain}", key.selector);
-        Some(txt(&name, &content, "DKIM: the key that signatures are checked with", Expected::Dkim(public)))
-    }));
+    records.extend(dkim_records(facts.domain));
     records.push(txt(
         &format!("_dmarc.{domain}"),
         &format!("v=DMARC1; p=quarantine; rua=mailto:{contact}"),
@@ -97,6 +92,17 @@ pub fn records(facts: &Facts<'_>) -> Vec<Record> {
     ));
     records.extend(of_tls(facts, &contact));
     records
+}
+
+/// Those of its DKIM keys, which no host goes into.
+pub fn dkim_records(domain: &DomainRecord) -> Vec<Record> {
+    let of_key = |key: &DkimKeyRecord| {
+        let content = DkimKey::from_pkcs8_der(&key.pkcs8).ok()?.dns_record();
+        let public = content.rsplit("p=").next().unwrap_or_default().to_owned();
+        let name = format!("{}._domainkey.{}", key.selector, domain.name.as_ascii());
+        Some(txt(&name, &content, "DKIM: the key that signatures are checked with", Expected::Dkim(public)))
+    };
+    domain.dkim.iter().filter_map(of_key).collect()
 }
 
 fn of_host(facts: &Facts<'_>) -> Vec<Record> {

@@ -85,10 +85,6 @@ impl Client {
         }
     }
 
-    pub(super) fn wide(self) -> Wide {
-        self.wide
-    }
-
     /// Whether another client of the wide network counts with this one.
     fn counts_with(self, host: u32, width: Width) -> bool {
         match (width, self.wide) {
@@ -100,11 +96,36 @@ impl Client {
     }
 }
 
-impl fmt::Display for Wide {
+/// All clients that count together with one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Network {
+    client: Client,
+    width: Width,
+}
+
+impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Wide::V4(bits) => write!(f, "{}/21", Ipv4Addr::from_bits(bits << 11)),
-            Wide::V6(bits) => write!(f, "{}/32", Ipv6Addr::from_bits(u128::from(bits) << 96)),
+        let Client { wide, host } = self.client;
+        match wide {
+            Wide::V4(bits) => {
+                let length = match self.width {
+                    Width::Narrow => 32,
+                    Width::Middle => 26,
+                    Width::Wide => 21,
+                };
+                let address = (bits << 11 | host) & (u32::MAX << (32 - length));
+                write!(f, "{}/{length}", Ipv4Addr::from_bits(address))
+            }
+            Wide::V6(bits) => {
+                let length = match self.width {
+                    Width::Narrow => 64,
+                    Width::Middle => 48,
+                    Width::Wide => 32,
+                };
+                let address =
+                    (u128::from(bits) << 96 | u128::from(host) << 64) & (u128::MAX << (128 - length));
+                write!(f, "{}/{length}", Ipv6Addr::from_bits(address))
+            }
         }
     }
 }
@@ -145,8 +166,17 @@ impl Failures {
 
     /// When the client may try again, when it may not now.
     pub(super) fn refused(&self, client: Client, now: Timestamp) -> Option<Timestamp> {
+        self.full(client, now).map(|(_, until)| until)
+    }
+
+    /// The network around the client that failed too often, and until when it is refused; of several, the one that is
+    /// refused for longest.
+    pub(super) fn full(&self, client: Client, now: Timestamp) -> Option<(Network, Timestamp)> {
         let neighbours = self.young.get(&client.wide).or_else(|| self.old.get(&client.wide))?;
-        self.limits.iter().filter_map(|limit| neighbours.full_until(client, limit, now)).max()
+        let full = self.limits.iter().filter_map(|limit| {
+            Some((Network { client, width: limit.width }, neighbours.full_until(client, limit, now)?))
+        });
+        full.max_by_key(|(_, until)| *until)
     }
 
     /// Notes a try as under way, if the client may.
@@ -327,8 +357,32 @@ mod tests {
                 assert_eq!(counted, together.contains(&width), "{one:?} {other:?} {width:?}");
             }
         }
-        assert_eq!(client("192.0.14.77").wide.to_string(), "192.0.8.0/21");
-        assert_eq!(client("2001:db8:1:2::3").wide.to_string(), "2001:db8::/32");
+    }
+
+    #[test]
+    fn the_network_that_failed_too_often_is_named() {
+        for (clients, named) in [
+            (&["192.0.14.77"; 10][..], "192.0.14.77/32"),
+            (&["192.0.14.77", "192.0.14.78", "192.0.14.79", "192.0.14.65"].repeat(8), "192.0.14.64/26"),
+            (&["2001:db8:1:2::3", "2001:db8:1:2::4"].repeat(5), "2001:db8:1:2::/64"),
+            (
+                &["2001:db8:1:2::3", "2001:db8:1:3::3", "2001:db8:1:4::3", "2001:db8:1:5::3"].repeat(8),
+                "2001:db8:1::/48",
+            ),
+        ] {
+            let mut failures = Failures::new();
+            let mut clients = clients.iter().map(|address| client(address));
+            let full = clients.find_map(|client| {
+                failures.fail(client, at(0));
+                failures.full(client, at(0))
+            });
+            assert_eq!(full.map(|(network, _)| network.to_string()).as_deref(), Some(named));
+        }
+        for (width, named) in [(Width::Narrow, "192.0.14.77/32"), (Width::Wide, "192.0.8.0/21")] {
+            assert_eq!(Network { client: client("192.0.14.77"), width }.to_string(), named);
+        }
+        let network = Network { client: client("2001:db8:1:2::3"), width: Width::Wide };
+        assert_eq!(network.to_string(), "2001:db8::/32");
     }
 
     #[test]

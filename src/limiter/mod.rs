@@ -131,12 +131,12 @@ impl LoginTry<'_> {
         let client = self.client;
         let refused = self.limiter.on_failures(|failures, now| {
             failures.fail(client, now);
-            failures.refused(client, now).map(|until| until.since(now))
+            failures.full(client, now).map(|(network, until)| (network, until.since(now)))
         });
         self.limiter.ended.notify_waiters();
-        if let Some(wait) = refused {
-            let (network, seconds) = (client.wide(), wait.as_secs());
-            tracing::info!(%network, seconds, "a client failed to log in too often and is refused for a while");
+        if let Some((network, wait)) = refused {
+            let seconds = wait.as_secs();
+            tracing::info!(%network, seconds, "too many logins failed from this network, and it is refused for a while");
         }
     }
 }

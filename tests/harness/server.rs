@@ -48,6 +48,11 @@ impl ServerBuilder {
         self.option("--incoming-webhook", receiver.url())
     }
 
+    /// Has the rider's webhooks removed.
+    pub(crate) fn no_webhooks(self) -> ServerBuilder {
+        self.option("--outgoing-webhook", "none".into()).option("--incoming-webhook", "none".into())
+    }
+
     pub(crate) fn deliver_to(self, peer: &SmtpPeer) -> ServerBuilder {
         self.deliver_to_address(peer.address())
     }

@@ -411,11 +411,17 @@ impl std::fmt::Display for Obstacle {
             Obstacle::Lookup(error) => error.fmt(f),
             Obstacle::NoAddress { host, .. } => write!(f, "the host {host} has no address that can be used"),
             Obstacle::Unfit { host, unfit } => write!(f, "{host}: {unfit}"),
-            Obstacle::Open { error, .. } => match error {
+            Obstacle::Open { error, policy, .. } => match error {
                 OpenError::Unreachable(error) => write!(f, "connecting: {error}"),
                 OpenError::Session(failure) => failure.fmt(f),
                 OpenError::Tls(error) => error.fmt(f),
-                OpenError::NoTls => f.write_str("TLS is required for this host, and it does not offer it"),
+                OpenError::NoTls => {
+                    f.write_str("TLS is required for this host, and it does not offer it")?;
+                    if *policy == TlsPolicyKind::Relay {
+                        f.write_str("; set tls = \"none\" in the transport, if that is meant")?;
+                    }
+                    Ok(())
+                }
                 OpenError::Loop => f.write_str(
                     "mail loops back to this server: the host gives this server's own name or address",
                 ),

@@ -9,7 +9,7 @@ use crate::{
     cli::{Access, ServerArgs},
     control::suppressions::SuppressionListRequest,
 };
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use csv::Writer;
 use std::{
@@ -42,8 +42,15 @@ impl ExportArgs {
             Some(file) => {
                 let named = || file.display().to_string();
                 // Addresses are for nobody else's eyes.
-                let options = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file);
-                write(&access, account, options.with_context(named)?).await.with_context(named)
+                let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file);
+                let made = match made {
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => bail!(
+                        "{} is there already; name another file with --output, or remove it first",
+                        file.display()
+                    ),
+                    made => made.with_context(named)?,
+                };
+                write(&access, account, made).await.with_context(named)
             }
             None => match write(&access, account, io::stdout()).await {
                 // A reader that has seen enough, as `head`, is no failure.

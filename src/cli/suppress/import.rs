@@ -4,10 +4,11 @@ use super::{
     AccountArgs,
     format::{Columns, FirstLine},
     line_numbers::{Counted, LineNumbers},
+    list::page,
 };
 use crate::{
     cli::{Access, Control, OutputArgs, Progress, ServerArgs},
-    control::suppressions::ImportRequest,
+    control::suppressions::{ImportRequest, SuppressionListRequest},
 };
 use actors::{ImportEntry, Imported};
 use anyhow::{Context, anyhow, bail, ensure};
@@ -69,7 +70,10 @@ impl ImportArgs {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let target = self.server.target()?;
         let control = target.control()?;
-        let account = self.account.name(&Access::Running(target.control()?)).await?;
+        let access = Access::Running(target.control()?);
+        let account = self.account.name(&access).await?;
+        // An account that is not there is told before anything is read.
+        page(&access, &SuppressionListRequest { account: account.clone(), after: None, limit: 1 }).await?;
         let lines = Lines::open(&self.file)?;
         let rejects = self.rejects.as_deref().map(RejectsFile::new).transpose()?;
         let outcome = Import { control, account, rejects, outcome: Outcome::default() }.run(lines).await?;
