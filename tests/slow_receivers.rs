@@ -17,9 +17,26 @@ const ANSWERS: usize = 10;
 /// Recipients of a message.
 const TOGETHER: usize = 100;
 
-/// A thousand accounts, each with a webhook of its own, get mail at the same time.
 #[tokio::test]
 async fn nine_hundred_receivers_that_hang_hold_up_none_of_the_others() {
+    let mut told = Vec::new();
+    // Where the machine has much else to do, it may need another chance.
+    for _ in 0..3 {
+        let waits = waits_of_those_that_answer().await;
+        let [median, nine_in_ten, longest] = [waits.len() / 2, waits.len() * 9 / 10, waits.len() - 1];
+        let (median, nine_in_ten, longest) = (waits[median], waits[nine_in_ten], waits[longest]);
+        told.push(format!("{median:?} in the middle, {nine_in_ten:?} of nine in ten, {longest:?} at most"));
+        println!("told after {}", told[told.len() - 1]);
+        if longest < Duration::from_secs(1) {
+            return;
+        }
+    }
+    panic!("told after {told:#?}");
+}
+
+/// A thousand accounts, each with a webhook of its own, get mail at the same time. How long after that the receivers
+/// that answer were called, the quickest first.
+async fn waits_of_those_that_answer() -> Vec<Duration> {
     let receiver = HookReceiver::scripted(|call| match number(&call.path) % ANSWERS {
         0 => HookAnswer::Status(204),
         _ => HookAnswer::Hang,
@@ -54,12 +71,7 @@ async fn nine_hundred_receivers_that_hang_hold_up_none_of_the_others() {
         .collect();
     waits.sort_unstable();
     assert_eq!(waits.len(), RECEIVERS / ANSWERS);
-    let (median, late, longest) =
-        (waits[waits.len() / 2], waits[waits.len() * 9 / 10], waits[waits.len() - 1]);
-    let told = format!("told after {median:?} in the middle, {late:?} of nine in ten, {longest:?} at most");
-    println!("{told}");
-    // The last few may be late where the machine has much else to do.
-    assert!(late < Duration::from_secs(1) && longest < Duration::from_secs(3), "{told}");
+    waits
 }
 
 /// Each hangs with its first hook when it is called again, and from then on: two take all the memory of those that
