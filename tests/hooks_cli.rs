@@ -318,7 +318,7 @@ async fn where_every_event_is_wanted_each_waits_for_the_one_before_it() {
         [(1, json!(null), json!(2)), (2, json!(1), json!(3)), (3, json!(2), json!(null))]
     {
         let hook = waiting(id);
-        assert_eq!((&hook["waits_for"], &hook["followed_by"]), (&waits_for, &followed_by), "{id}");
+        assert_eq!((&hook["waits_for"]["hook"], &hook["followed_by"]), (&waits_for, &followed_by), "{id}");
     }
     let text = site.ok(&["hooks", "show", "2"]);
     assert!(text.contains("waits for     hook 1, which") && text.contains("followed by   hook 3"), "{text}");
@@ -332,6 +332,27 @@ async fn where_every_event_is_wanted_each_waits_for_the_one_before_it() {
     retired(&site, 3).await;
     let attempts: Vec<_> = receiver.bodies().iter().map(|body| body["Attempt"].as_i64()).collect();
     assert_eq!(attempts, [1, 1, 1, 2, 3].map(Some), "the events come in order");
+}
+
+#[tokio::test]
+async fn a_call_behind_a_receiver_that_hangs_says_that_it_waits_for_its_turn() {
+    let receiver = HookReceiver::scripted(|_| HookAnswer::Hang).await;
+    let site = site(&outgoing(&receiver.url()), "");
+    let serve = site.serve().await;
+    let api = serve.api("app@example.com", "correct horse");
+    send(&api, "a@refuse.example").await;
+    shown_when(&site, &["hooks", "show"], 1, |hook| hook["waits_for"]["gate"] == "under-way").await;
+    send(&api, "b@refuse.example").await;
+    let behind = called(&site, 2, 0).await;
+    assert_eq!(behind["waits_for"], json!({"gate": "busy", "running": 1, "concurrency": 1}));
+    let text = site.ok(&["hooks", "list"]);
+    for expected in ["under way", "its turn: 1 of 1 calls to its URL under way"] {
+        assert!(text.contains(expected), "{expected} in {text}");
+    }
+    assert!(site.ok(&["hooks", "show", "1"]).contains("its call is under way"));
+    assert!(site.ok(&["hooks", "show", "2"]).contains("its URL gets 1 call at a time now"));
+    assert_eq!(changed(&site, &["schedule", "--plus", "1h", "2"]), 1);
+    assert_eq!(called(&site, 2, 0).await["waits_for"]["gate"], "scheduled");
 }
 
 // The receiver answers while the command keeps its thread waiting.
