@@ -209,6 +209,10 @@ async fn every_filter_finds_its_hooks_and_every_action_does_what_it_says() {
     assert_eq!(site.ok(&["hooks", "cancel", "--event", "failed"]), "1 changed\n");
     assert_eq!(site.ok(&["hooks", "list"]), "no hooks\n");
     assert_eq!(site.ok(&["hooks", "cancel", "--all"]), "0 changed\n");
+    for action in [&["hooks", "schedule", "--now"][..], &["hooks", "cancel"]] {
+        let said = site.fails(&[action, &["9999"]].concat(), 1);
+        assert!(said.contains("not found among the hooks: 9999; see: postrider hooks list"), "{said}");
+    }
     assert_eq!(retired(&site, 3).await["outcome"], "canceled");
     assert_eq!(other.calls().len(), 1, "it was called no more");
 
@@ -278,11 +282,18 @@ async fn what_is_told_again_has_the_same_webhook_id_and_goes_where_the_account_w
     assert_eq!(arrived.body, retold.body);
 
     apply(&site, &outgoing(&second.url()), "");
-    let partly = site.json(&["hooks", "retired", "resend", "1", "2"]);
+    let partly = site.run(&["hooks", "retired", "resend", "1", "2", "--json"]);
+    assert_eq!(partly.status, 1, "{partly:?}");
+    assert!(partly.stderr.contains("no webhook for 1 hook any more"), "{partly:?}");
+    let partly: Value = serde_json::from_str(&partly.stdout).expect("JSON");
     assert_eq!(partly, json!({"hooks": [{"id": 1, "new_id": 6}], "without_webhook": 1}));
     let said = site.fails(&["hooks", "retired", "resend", "2"], 1);
     assert!(said.contains("no webhook for 1 hook any more") && said.contains("directory apply"), "{said}");
-    assert_eq!(site.ok(&["hooks", "retired", "resend", "99"]), "0 to be told again\n");
+    let absent = site.run(&["hooks", "retired", "resend", "1", "--id", "99"]);
+    assert_eq!((absent.status, &*absent.stdout), (1, "hook 1 is told again by hook 7\n1 to be told again\n"));
+    assert!(absent.stderr.contains("not found among the retired hooks: 99"), "{absent:?}");
+    let nothing = site.ok(&["hooks", "retired", "resend", "--event", "delayed"]);
+    assert_eq!(nothing, "0 to be told again\n");
 }
 
 #[tokio::test]
