@@ -344,7 +344,8 @@ async fn a_hold_rule_holds_what_is_queued_and_what_comes_and_removing_it_release
     assert_eq!(rules[1]["recipient_domain"], "elsewhere.example");
     assert!(site.ok(&["queue", "hold-rules", "list"]).contains("example.com"));
 
-    site.ok(&["queue", "hold-rules", "remove", "1"]);
+    let removed = site.json(&["queue", "hold-rules", "remove", "1"]);
+    assert_eq!(removed, json!({"hold_rule": 1, "done": "removed"}));
     site.fails(&["queue", "hold-rules", "remove", "1"], 1);
     assert_eq!(list(&site, &["--hold"]), [before, unfit, after, elsewhere]);
     assert!(site.ok(&["queue", "show", &before.to_string()]).contains("which was removed since, holds it"));
