@@ -298,6 +298,11 @@ async fn an_id_that_is_not_in_the_queue_is_named_and_the_others_are_acted_upon()
         "0 changed\n",
         "it is held already, and that is no failure"
     );
+    let dumped = site.run(&["queue", "dump", &own, "12345"]);
+    assert!(dumped.status == 1 && dumped.stdout.contains("Subject: hello"), "{dumped:?}");
+    std::fs::create_dir(site.path("mail")).expect("a directory");
+    let said = site.fails(&["queue", "dump", &own, "12345", "--output", "mail"], 1);
+    assert!(said.contains("1 written to mail") && said.contains("queue: 12345;"), "{said}");
     let said = site.fails(&["queue", "release", &own, "--recipient-domain", "other.example"], 1);
     assert!(said.contains(&format!("queue: {own};")), "{said}");
 }
