@@ -237,6 +237,42 @@ fn accounts_and_domains_are_added_shown_and_removed() {
 }
 
 #[test]
+fn what_changes_one_domain_or_account_says_so_in_json_too() {
+    let site = Site::new(SETTINGS);
+    for (args, expected) in [
+        (&["domain", "add", "example.com"][..], json!({"domain": "example.com", "done": "added"})),
+        (&["domain", "disable", "example.com"], json!({"domain": "example.com", "done": "disabled"})),
+        (&["domain", "enable", "example.com"], json!({"domain": "example.com", "done": "enabled"})),
+    ] {
+        assert_eq!(site.json(args), expected);
+    }
+    let add = ["account", "add", "app", "--address", "app@example.com", "--generate"];
+    for (args, done) in
+        [(&add[..], "added"), (&["account", "password", "app", "--generate"], "password changed")]
+    {
+        let said = site.json(args);
+        let password = said["password"].as_str().expect("a password");
+        assert!(password.len() >= 20, "{said}");
+        assert_eq!(said, json!({"account": "app", "done": done, "password": password}));
+    }
+    let given = site.ok_with(&["account", "password", "app", "--json"], "app-secret\n");
+    let given: Value = serde_json::from_str(&given).expect("JSON");
+    assert_eq!(
+        given,
+        json!({"account": "app", "done": "password changed"}),
+        "a password that was given is not shown"
+    );
+    for (args, expected) in [
+        (&["account", "disable", "app"][..], json!({"account": "app", "done": "disabled"})),
+        (&["account", "enable", "app"], json!({"account": "app", "done": "enabled"})),
+        (&["account", "remove", "app"], json!({"account": "app", "done": "removed"})),
+        (&["domain", "remove", "example.com"], json!({"domain": "example.com", "done": "removed"})),
+    ] {
+        assert_eq!(site.json(args), expected);
+    }
+}
+
+#[test]
 fn what_scram_needs_goes_with_the_hash_of_the_password() {
     let site = site();
     site.ok(&["directory", "apply", "directory.toml"]);

@@ -209,6 +209,10 @@ async fn every_filter_finds_its_hooks_and_every_action_does_what_it_says() {
     assert_eq!(site.ok(&["hooks", "cancel", "--event", "failed"]), "1 changed\n");
     assert_eq!(site.ok(&["hooks", "list"]), "no hooks\n");
     assert_eq!(site.ok(&["hooks", "cancel", "--all"]), "0 changed\n");
+    for action in [&["hooks", "schedule", "--now"][..], &["hooks", "cancel"]] {
+        let said = site.fails(&[action, &["9999"]].concat(), 1);
+        assert!(said.contains("not found among the hooks: 9999; see: postrider hooks list"), "{said}");
+    }
     assert_eq!(retired(&site, 3).await["outcome"], "canceled");
     assert_eq!(other.calls().len(), 1, "it was called no more");
 
@@ -278,11 +282,18 @@ async fn what_is_told_again_has_the_same_webhook_id_and_goes_where_the_account_w
     assert_eq!(arrived.body, retold.body);
 
     apply(&site, &outgoing(&second.url()), "");
-    let partly = site.json(&["hooks", "retired", "resend", "1", "2"]);
+    let partly = site.run(&["hooks", "retired", "resend", "1", "2", "--json"]);
+    assert_eq!(partly.status, 1, "{partly:?}");
+    assert!(partly.stderr.contains("no webhook for 1 hook any more"), "{partly:?}");
+    let partly: Value = serde_json::from_str(&partly.stdout).expect("JSON");
     assert_eq!(partly, json!({"hooks": [{"id": 1, "new_id": 6}], "without_webhook": 1}));
     let said = site.fails(&["hooks", "retired", "resend", "2"], 1);
     assert!(said.contains("no webhook for 1 hook any more") && said.contains("directory apply"), "{said}");
-    assert_eq!(site.ok(&["hooks", "retired", "resend", "99"]), "0 to be told again\n");
+    let absent = site.run(&["hooks", "retired", "resend", "1", "--id", "99"]);
+    assert_eq!((absent.status, &*absent.stdout), (1, "hook 1 is told again by hook 7\n1 to be told again\n"));
+    assert!(absent.stderr.contains("not found among the retired hooks: 99"), "{absent:?}");
+    let nothing = site.ok(&["hooks", "retired", "resend", "--event", "delayed"]);
+    assert_eq!(nothing, "0 to be told again\n");
 }
 
 #[tokio::test]
@@ -318,7 +329,7 @@ async fn where_every_event_is_wanted_each_waits_for_the_one_before_it() {
         [(1, json!(null), json!(2)), (2, json!(1), json!(3)), (3, json!(2), json!(null))]
     {
         let hook = waiting(id);
-        assert_eq!((&hook["waits_for"], &hook["followed_by"]), (&waits_for, &followed_by), "{id}");
+        assert_eq!((&hook["waits_for"]["hook"], &hook["followed_by"]), (&waits_for, &followed_by), "{id}");
     }
     let text = site.ok(&["hooks", "show", "2"]);
     assert!(text.contains("waits for     hook 1, which") && text.contains("followed by   hook 3"), "{text}");
@@ -332,6 +343,27 @@ async fn where_every_event_is_wanted_each_waits_for_the_one_before_it() {
     retired(&site, 3).await;
     let attempts: Vec<_> = receiver.bodies().iter().map(|body| body["Attempt"].as_i64()).collect();
     assert_eq!(attempts, [1, 1, 1, 2, 3].map(Some), "the events come in order");
+}
+
+#[tokio::test]
+async fn a_call_behind_a_receiver_that_hangs_says_that_it_waits_for_its_turn() {
+    let receiver = HookReceiver::scripted(|_| HookAnswer::Hang).await;
+    let site = site(&outgoing(&receiver.url()), "");
+    let serve = site.serve().await;
+    let api = serve.api("app@example.com", "correct horse");
+    send(&api, "a@refuse.example").await;
+    shown_when(&site, &["hooks", "show"], 1, |hook| hook["waits_for"]["gate"] == "under-way").await;
+    send(&api, "b@refuse.example").await;
+    let behind = called(&site, 2, 0).await;
+    assert_eq!(behind["waits_for"], json!({"gate": "busy", "running": 1, "concurrency": 1}));
+    let text = site.ok(&["hooks", "list"]);
+    for expected in ["under way", "its turn: 1 of 1 calls to its URL under way"] {
+        assert!(text.contains(expected), "{expected} in {text}");
+    }
+    assert!(site.ok(&["hooks", "show", "1"]).contains("its call is under way"));
+    assert!(site.ok(&["hooks", "show", "2"]).contains("its URL gets 1 call at a time now"));
+    assert_eq!(changed(&site, &["schedule", "--plus", "1h", "2"]), 1);
+    assert_eq!(called(&site, 2, 0).await["waits_for"]["gate"], "scheduled");
 }
 
 // The receiver answers while the command keeps its thread waiting.

@@ -251,6 +251,7 @@ async fn every_action_does_what_it_says_and_says_how_much() {
     assert_eq!(changed(&site, &["queue", "drop", "--all"]), 3);
     assert_eq!(site.ok(&["queue", "list"]), "no messages\n");
     assert_eq!(changed(&site, &["queue", "drop", "--all"]), 0);
+    assert_eq!(changed(&site, &["queue", "drop", "--recipient-domain", "remote.example"]), 0);
 
     let history = |args: &[&str]| ids(&site.json(&[&["queue", "retired", "list"], args].concat()));
     assert_eq!(history(&["--event", "delivered"]), [sent[2]]);
@@ -265,6 +266,45 @@ async fn every_action_does_what_it_says_and_says_how_much() {
     assert!(text.contains("outcome       delivered") && text.contains("attempt 1"), "{text}");
     site.fails(&["queue", "show", &id(2)], 1);
     site.fails(&["queue", "retired", "show", "999999"], 1);
+}
+
+#[tokio::test]
+async fn an_id_that_is_not_in_the_queue_is_named_and_the_others_are_acted_upon() {
+    let site = site("");
+    let serve = site.serve().await;
+    let id = send(&app(&serve), "a@later.example", json!({})).await;
+    let own = id.to_string();
+    for action in [
+        &["hold"][..],
+        &["release"],
+        &["schedule", "--plus", "1h"],
+        &["transport", "--set", "later"],
+        &["requiretls", "--set", "true"],
+        &["fail"],
+        &["drop"],
+    ] {
+        let done = site.run(&[&["queue"], action, &["12345", "--id", "12346"]].concat());
+        assert_eq!((done.status, &*done.stdout), (1, "0 changed\n"), "{action:?}");
+        let expected = "not found among the messages of the queue: 12345, 12346; see: postrider queue list";
+        assert!(done.stderr.contains(expected), "{done:?}");
+    }
+    let done = site.run(&["queue", "hold", "12345", &own, "--json"]);
+    assert_eq!(done.status, 1, "{done:?}");
+    assert_eq!(serde_json::from_str::<Value>(&done.stdout).expect("JSON"), json!({"changed": 1}));
+    assert!(done.stderr.contains("queue: 12345;"), "{done:?}");
+    assert_eq!(queued(&site, id)["hold"], "operator");
+    assert_eq!(
+        site.ok(&["queue", "hold", &own]),
+        "0 changed\n",
+        "it is held already, and that is no failure"
+    );
+    let dumped = site.run(&["queue", "dump", &own, "12345"]);
+    assert!(dumped.status == 1 && dumped.stdout.contains("Subject: hello"), "{dumped:?}");
+    std::fs::create_dir(site.path("mail")).expect("a directory");
+    let said = site.fails(&["queue", "dump", &own, "12345", "--output", "mail"], 1);
+    assert!(said.contains("1 written to mail") && said.contains("queue: 12345;"), "{said}");
+    let said = site.fails(&["queue", "release", &own, "--recipient-domain", "other.example"], 1);
+    assert!(said.contains(&format!("queue: {own};")), "{said}");
 }
 
 #[tokio::test]
@@ -309,7 +349,8 @@ async fn a_hold_rule_holds_what_is_queued_and_what_comes_and_removing_it_release
     assert_eq!(rules[1]["recipient_domain"], "elsewhere.example");
     assert!(site.ok(&["queue", "hold-rules", "list"]).contains("example.com"));
 
-    site.ok(&["queue", "hold-rules", "remove", "1"]);
+    let removed = site.json(&["queue", "hold-rules", "remove", "1"]);
+    assert_eq!(removed, json!({"hold_rule": 1, "done": "removed"}));
     site.fails(&["queue", "hold-rules", "remove", "1"], 1);
     assert_eq!(list(&site, &["--hold"]), [before, unfit, after, elsewhere]);
     assert!(site.ok(&["queue", "show", &before.to_string()]).contains("which was removed since, holds it"));

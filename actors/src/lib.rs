@@ -34,8 +34,8 @@ pub use store_writer::{Accepted, StoreWriter, WriteError, WriterLimits};
 pub use supervisor::SupervisorSnapshot;
 pub use suppressions::{ImportEntry, Imported, Suppressions};
 pub use webhooks::{
-    AddressGuard, HookAnswer, HookDeed, HookError, HookOperations, HookRequest, HttpPoster, Poster,
-    ResentPart, RetryAfter, TestCall, TestCallError, WebhookOptions, signature,
+    AddressGuard, HookAnswer, HookDeed, HookError, HookGate, HookOperations, HookRequest, HttpPoster, Poster,
+    ResentPart, RetryAfter, TestCall, TestCallError, UrlCalls, WebhookOptions, WebhookSnapshot, signature,
 };
 
 use actix::{Actor, Addr, Arbiter};
@@ -44,7 +44,7 @@ use rustls_pki_types::CertificateDer;
 use std::{num::NonZero, sync::Arc, time::Duration};
 use store::{Store, Writer};
 use store_writer::WriterHints;
-use supervisor::{Placement, Shutdown, Snapshot, Supervisor, SupervisorDeps};
+use supervisor::{Placement, Shutdown, Snapshot, SnapshotOfWebhooks, Supervisor, SupervisorDeps};
 use tokio::sync::{Semaphore, watch};
 
 /// What the actors are given.
@@ -218,6 +218,9 @@ pub fn start(store: Store, writer: Writer, options: Options) -> Handles {
     }
 }
 
+/// Lists come without a snapshot rather than late.
+const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(1);
+
 impl Handles {
     /// Stops delivering: nothing new is begun, and what runs has until the end of `grace` to finish. What is left
     /// is simply still due at the next start. Nobody waits for events any more.
@@ -229,6 +232,12 @@ impl Handles {
     /// What the delivery actors are doing; `None` when the supervisor is gone.
     pub async fn snapshot(&self) -> Option<SupervisorSnapshot> {
         self.supervisor.send(Snapshot).await.ok()
+    }
+
+    /// What the webhook actor is doing; `None` when it does not say so within a second.
+    pub async fn webhook_snapshot(&self) -> Option<WebhookSnapshot> {
+        let asked = self.supervisor.send(SnapshotOfWebhooks).timeout(SNAPSHOT_TIMEOUT);
+        asked.await.ok().flatten()
     }
 }
 

@@ -55,10 +55,12 @@ impl<Id: PartialOrd> Stretch<Id> {
 }
 
 /// What was done by a part of an operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part<Id = QueueId> {
     /// Messages or hooks that changed.
     pub changed: usize,
+    /// Of the ids that the filter names, those that it found.
+    pub found: Vec<Id>,
     /// What is still to be done.
     pub rest: Option<Stretch<Id>>,
 }
@@ -125,7 +127,11 @@ impl Operations {
             Some(Place::Submitted(next)) => next,
             Some(Place::NextAttempt(_)) | None => None,
         };
-        Ok(Part { changed, rest: stretch.behind(next) })
+        let found = match filter.ids.is_empty() {
+            true => Vec::new(),
+            false => messages.into_iter().map(|(id, _)| id).collect(),
+        };
+        Ok(Part { changed, found, rest: stretch.behind(next) })
     }
 
     /// Adds a hold rule and holds what it fits of the queue; returns its id and how many messages that changed.

@@ -8,7 +8,7 @@ use crate::{
     schedule::Schedule,
     suppressions::{SuppressionActor, SuppressionDeps},
     timer::{Timer, instant_of},
-    webhooks::{self, WebhookActor},
+    webhooks::{self, WebhookActor, WebhookSnapshot},
 };
 use actix::{
     Actor, ActorContext, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message, ResponseFuture,
@@ -34,6 +34,11 @@ pub(crate) struct Shutdown {
 #[derive(Message)]
 #[rtype(result = "SupervisorSnapshot")]
 pub(crate) struct Snapshot;
+
+/// What the webhook actor is doing; `None` when there is none now.
+#[derive(Message)]
+#[rtype(result = "Option<WebhookSnapshot>")]
+pub(crate) struct SnapshotOfWebhooks;
 
 /// The state of the supervisor and its delivery actors.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -462,5 +467,18 @@ impl Handler<Snapshot> for Supervisor {
             let deliveries = futures_util::future::join_all(asked).await.into_iter().flatten().collect();
             SupervisorSnapshot { deliveries, scheduled, parked }
         })
+    }
+}
+
+impl Handler<SnapshotOfWebhooks> for Supervisor {
+    type Result = ResponseFuture<Option<WebhookSnapshot>>;
+
+    fn handle(
+        &mut self,
+        _: SnapshotOfWebhooks,
+        _: &mut Context<Self>,
+    ) -> ResponseFuture<Option<WebhookSnapshot>> {
+        let asked = self.webhooks.as_ref().map(|(_, actor)| actor.send(webhooks::Snapshot));
+        Box::pin(async move { asked?.await.ok() })
     }
 }

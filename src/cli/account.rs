@@ -2,9 +2,9 @@
 
 use super::{
     OutputArgs, ServerArgs, Table,
+    deed::{Deed, Noun},
     edit::Edit,
     password::{GivenPassword, PasswordArgs},
-    print,
     text::local,
     webhook_secret::{WebhookSecretArgs, new_webhook_secret},
 };
@@ -27,11 +27,11 @@ pub(super) enum AccountCommand {
     /// Show an account, without its secrets
     Show(ShowArgs),
     /// Let no one log in to an account, and take no mail for it
-    Disable(OneArgs),
+    Disable(ChangeArgs),
     /// Make an account usable again
-    Enable(OneArgs),
+    Enable(ChangeArgs),
     /// Remove an account with its mailboxes; not while it has mail queued
-    Remove(OneArgs),
+    Remove(ChangeArgs),
     /// Change the password of an account; it is read from standard input
     Password(PasswordCommandArgs),
     /// Show the secret that signs an account's webhooks, or make a new one
@@ -53,6 +53,8 @@ pub(super) struct AddArgs {
     password: PasswordArgs,
     #[command(flatten)]
     server: ServerArgs,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 /// Options of `account list`.
@@ -82,6 +84,15 @@ pub(super) struct OneArgs {
     pub(super) server: ServerArgs,
 }
 
+/// Options of `account disable`, `account enable` and `account remove`.
+#[derive(Args)]
+pub(super) struct ChangeArgs {
+    #[command(flatten)]
+    one: OneArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
 /// Options of `account password`.
 #[derive(Args)]
 pub(super) struct PasswordCommandArgs {
@@ -89,6 +100,8 @@ pub(super) struct PasswordCommandArgs {
     one: OneArgs,
     #[command(flatten)]
     password: PasswordArgs,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 impl AccountCommand {
@@ -99,11 +112,7 @@ impl AccountCommand {
             AccountCommand::Show(args) => args.run().await,
             AccountCommand::Disable(args) => args.set_disabled(true).await,
             AccountCommand::Enable(args) => args.set_disabled(false).await,
-            AccountCommand::Remove(args) => {
-                let edit = Edit::begin(&args.server).await?;
-                edit.remove_account(args.name.clone()).await?;
-                print(&format!("removed account {}", args.name))
-            }
+            AccountCommand::Remove(args) => args.remove().await,
             AccountCommand::Password(args) => args.run().await,
             AccountCommand::WebhookSecret(args) => args.run().await,
         }
@@ -129,7 +138,9 @@ impl AddArgs {
         };
         let record = account.record(&edit.target.settings().retention, Clock::system().now());
         edit.put_account(record).await?;
-        told(&format!("added account {}", self.name), made_up)
+        let text = format!("added account {}", self.name);
+        let deed = Deed { password: made_up, ..Deed::new(Noun::Account(self.name), "added") };
+        self.output.print(&deed, |deed| with_password(text, deed))
     }
 }
 
@@ -196,12 +207,23 @@ impl ShowArgs {
     }
 }
 
-impl OneArgs {
+impl ChangeArgs {
     async fn set_disabled(self, disabled: bool) -> anyhow::Result<()> {
-        let edit = Edit::begin(&self.server).await?;
-        let record = AccountRecord { disabled, ..edit.account(&self.name)? };
+        let edit = Edit::begin(&self.one.server).await?;
+        let record = AccountRecord { disabled, ..edit.account(&self.one.name)? };
         edit.put_account(record).await?;
-        print(&format!("{} account {}", if disabled { "disabled" } else { "enabled" }, self.name))
+        self.told(if disabled { "disabled" } else { "enabled" })
+    }
+
+    async fn remove(self) -> anyhow::Result<()> {
+        let edit = Edit::begin(&self.one.server).await?;
+        edit.remove_account(self.one.name.clone()).await?;
+        self.told("removed")
+    }
+
+    fn told(self, done: &'static str) -> anyhow::Result<()> {
+        let text = format!("{done} account {}", self.one.name);
+        self.output.print(&Deed::new(Noun::Account(self.one.name), done), |_| text)
     }
 }
 
@@ -212,14 +234,17 @@ impl PasswordCommandArgs {
         let GivenPassword { password, made_up } = self.password.password()?;
         let scram = Some(password.scram_keys());
         edit.put_account(AccountRecord { password_hash: password.hash(), scram, ..present }).await?;
-        told(&format!("changed the password of account {}", self.one.name), made_up)
+        let text = format!("changed the password of account {}", self.one.name);
+        let what = Noun::Account(self.one.name);
+        let deed = Deed { password: made_up, ..Deed::new(what, "password changed") };
+        self.output.print(&deed, |deed| with_password(text, deed))
     }
 }
 
-fn told(done: &str, made_up: Option<String>) -> anyhow::Result<()> {
-    match made_up {
-        Some(password) => print(&format!("{done}\npassword: {password}")),
-        None => print(done),
+fn with_password(text: String, deed: &Deed) -> String {
+    match &deed.password {
+        Some(password) => format!("{text}\npassword: {password}"),
+        None => text,
     }
 }
 

@@ -2,12 +2,12 @@
 
 use super::{
     OutputArgs, Progress, ServerArgs,
-    selection::{FilterOptions, TargetArgs},
+    selection::{FilterOptions, TargetArgs, all_found},
 };
-use crate::control::ActRequest;
+use crate::control::{ActRequest, Filter};
 use actors::{Clock, Part};
 use clap::Args;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 
 /// What every such command is given.
 #[derive(Args)]
@@ -32,18 +32,19 @@ where
     F::Filter: Serialize,
 {
     /// Does it by calls of `path`, and says how many that changed.
-    pub(super) async fn run<Id>(self, path: &str, operation: impl Serialize) -> anyhow::Result<()>
-    where
-        Id: Serialize + DeserializeOwned,
-    {
+    ///
+    /// # Errors
+    /// When an id that was given is not found, too; it is done with the others.
+    pub(super) async fn run(self, path: &str, operation: impl Serialize) -> anyhow::Result<()> {
         let selection = self.target.selection(Clock::system().now())?;
         let control = self.server.target()?.control()?;
         let mut request = ActRequest { selection, operation, stretch: None };
-        let mut done = Changed { changed: 0 };
+        let (mut done, mut found) = (Changed { changed: 0 }, Vec::new());
         let mut progress = Progress::new();
         loop {
-            let part: Part<Id> = control.post(path, &request).await?;
+            let part: Part<<F::Filter as Filter>::Id> = control.post(path, &request).await?;
             done.changed += part.changed;
+            found.extend(part.found);
             request.stretch = part.rest;
             if request.stretch.is_none() {
                 break;
@@ -51,6 +52,7 @@ where
             progress.show(&format!("{} changed so far", done.changed));
         }
         drop(progress);
-        self.output.print(&done, |Changed { changed }| format!("{changed} changed"))
+        self.output.print(&done, |Changed { changed }| format!("{changed} changed"))?;
+        all_found::<F>(&request.selection, &found)
     }
 }

@@ -1,6 +1,10 @@
 //! `postrider domain`: the domains that mail is sent from.
 
-use super::{OutputArgs, ServerArgs, Table, Target, edit::Edit, print};
+use super::{
+    OutputArgs, ServerArgs, Table, Target,
+    deed::{Deed, Noun},
+    edit::Edit,
+};
 use crate::{
     dns::{Checked, Facts, Lookups, Record, check, dkim_records, records, tlsa, to_zone},
     tls::read_certificate,
@@ -27,11 +31,11 @@ pub(super) enum DomainCommand {
     /// Look up whether the DNS records of a domain are there; status 1 when one that mail needs is not
     Check(ShowArgs),
     /// Let nothing be sent from a domain
-    Disable(OneArgs),
+    Disable(ChangeArgs),
     /// Let mail be sent from a domain again
-    Enable(OneArgs),
+    Enable(ChangeArgs),
     /// Remove a domain that no account has addresses in
-    Remove(OneArgs),
+    Remove(ChangeArgs),
 }
 
 /// Options of `domain add`.
@@ -42,6 +46,8 @@ pub(super) struct AddArgs {
     name: Domain,
     #[command(flatten)]
     server: ServerArgs,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 /// Options of `domain list`.
@@ -56,6 +62,15 @@ pub(super) struct ListArgs {
 /// Options of `domain show` and `domain check`.
 #[derive(Args)]
 pub(super) struct ShowArgs {
+    #[command(flatten)]
+    one: OneArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Options of `domain disable`, `domain enable` and `domain remove`.
+#[derive(Args)]
+pub(super) struct ChangeArgs {
     #[command(flatten)]
     one: OneArgs,
     #[command(flatten)]
@@ -81,11 +96,7 @@ impl DomainCommand {
             DomainCommand::Check(args) => args.check().await,
             DomainCommand::Disable(args) => args.set_disabled(true).await,
             DomainCommand::Enable(args) => args.set_disabled(false).await,
-            DomainCommand::Remove(args) => {
-                let edit = Edit::begin(&args.server).await?;
-                edit.remove_domain(args.name.clone()).await?;
-                print(&format!("removed domain {}", args.name))
-            }
+            DomainCommand::Remove(args) => args.remove().await,
         }
     }
 }
@@ -98,11 +109,14 @@ impl AddArgs {
         }
         edit.put_domain(new_domain(self.name.clone(), Clock::system().now())?).await?;
         let dir = self.server.localserve_dir().map(|dir| format!(" --dir {}", dir.display()));
-        print(&format!(
-            "added domain {}\nits DNS records are shown by: postrider domain show {0}{}",
-            self.name,
-            dir.unwrap_or_default()
-        ))
+        let deed = Deed::new(Noun::Domain(self.name.to_string()), "added");
+        self.output.print(&deed, |_| {
+            format!(
+                "added domain {}\nits DNS records are shown by: postrider domain show {0}{}",
+                self.name,
+                dir.unwrap_or_default()
+            )
+        })
     }
 }
 
@@ -174,12 +188,24 @@ impl ShowArgs {
     }
 }
 
-impl OneArgs {
+impl ChangeArgs {
     async fn set_disabled(self, disabled: bool) -> anyhow::Result<()> {
-        let edit = Edit::begin(&self.server).await?;
-        let record = DomainRecord { disabled, ..edit.domain(&self.name)? };
+        let edit = Edit::begin(&self.one.server).await?;
+        let record = DomainRecord { disabled, ..edit.domain(&self.one.name)? };
         edit.put_domain(record).await?;
-        print(&format!("{} domain {}", if disabled { "disabled" } else { "enabled" }, self.name))
+        self.told(if disabled { "disabled" } else { "enabled" })
+    }
+
+    async fn remove(self) -> anyhow::Result<()> {
+        let edit = Edit::begin(&self.one.server).await?;
+        edit.remove_domain(self.one.name.clone()).await?;
+        self.told("removed")
+    }
+
+    fn told(self, done: &'static str) -> anyhow::Result<()> {
+        let name = self.one.name.to_string();
+        let text = format!("{done} domain {name}");
+        self.output.print(&Deed::new(Noun::Domain(name), done), |_| text)
     }
 }
 

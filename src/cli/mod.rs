@@ -8,6 +8,7 @@ mod account;
 mod act;
 mod client;
 mod config;
+mod deed;
 mod directory;
 mod domain;
 mod edit;

@@ -2,8 +2,10 @@
 
 use super::Usage;
 use crate::control::{Filter, Selection};
+use anyhow::bail;
 use clap::Args;
 use mail::Timestamp;
+use std::collections::BTreeSet;
 
 /// Options that make a filter.
 pub(super) trait FilterOptions: Args {
@@ -11,6 +13,8 @@ pub(super) trait FilterOptions: Args {
     type Filter: Filter;
     /// What is filtered, in the plural.
     const WHAT: &'static str;
+    /// The command that lists them.
+    const LIST: &'static str;
 
     /// What they mean at `now`.
     fn selection(&self, now: Timestamp) -> Selection<Self::Filter>;
@@ -40,4 +44,21 @@ impl<F: FilterOptions> TargetArgs<F> {
         };
         Err(Usage(wrong).into())
     }
+}
+
+/// Checks that every id that `selection` names was `found`.
+///
+/// # Errors
+/// Names those that were not.
+pub(super) fn all_found<F: FilterOptions>(
+    selection: &Selection<F::Filter>,
+    found: &[<F::Filter as Filter>::Id],
+) -> anyhow::Result<()> {
+    let found: BTreeSet<_> = found.iter().copied().collect();
+    let given: BTreeSet<_> = selection.filter.ids().iter().copied().collect();
+    let missing: Vec<_> = given.difference(&found).map(ToString::to_string).collect();
+    if !missing.is_empty() {
+        bail!("not found among the {}: {}; see: {}", F::WHAT, missing.join(", "), F::LIST);
+    }
+    Ok(())
 }

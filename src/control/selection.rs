@@ -2,22 +2,28 @@
 
 use super::ControlError;
 use actors::{Operation, Stretch};
-use mail::{AccountId, QueueId};
-use serde::{Deserialize, Serialize};
+use mail::{AccountId, HookId, QueueId};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::fmt::Display;
 use store::{Directory, HookFilter, QueueFilter, RetiredHookFilter};
 
 /// A filter of the store.
 pub trait Filter: Clone + Default + PartialEq {
-    /// How many ids it names.
-    fn ids(&self) -> usize;
+    /// What its messages or hooks are named by.
+    type Id: Copy + Ord + Display + Serialize + DeserializeOwned;
+
+    /// The ids it names; none: any.
+    fn ids(&self) -> &[Self::Id];
 
     /// Whose messages or hooks it means.
     fn account(&mut self) -> &mut Option<AccountId>;
 }
 
 impl Filter for QueueFilter {
-    fn ids(&self) -> usize {
-        self.ids.len()
+    type Id = QueueId;
+
+    fn ids(&self) -> &[QueueId] {
+        &self.ids
     }
 
     fn account(&mut self) -> &mut Option<AccountId> {
@@ -26,8 +32,10 @@ impl Filter for QueueFilter {
 }
 
 impl Filter for HookFilter {
-    fn ids(&self) -> usize {
-        self.ids.len()
+    type Id = HookId;
+
+    fn ids(&self) -> &[HookId] {
+        &self.ids
     }
 
     fn account(&mut self) -> &mut Option<AccountId> {
@@ -36,7 +44,9 @@ impl Filter for HookFilter {
 }
 
 impl Filter for RetiredHookFilter {
-    fn ids(&self) -> usize {
+    type Id = HookId;
+
+    fn ids(&self) -> &[HookId] {
         self.hook.ids()
     }
 
@@ -73,7 +83,7 @@ impl<F: Filter> Selection<F> {
     }
 
     pub(super) fn resolve(&self, directory: &Directory) -> Result<F, ControlError> {
-        if self.filter.ids() > QueueFilter::IDS_MAX {
+        if self.filter.ids().len() > QueueFilter::IDS_MAX {
             let most = QueueFilter::IDS_MAX;
             return Err(ControlError::refused(format!("at most {most} ids can be given at a time")));
         }

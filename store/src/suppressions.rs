@@ -17,7 +17,11 @@ pub(crate) struct Failure<'a> {
 }
 
 impl Txn<'_> {
+    /// What is swept of an account that was removed does not come again.
     pub(crate) fn suppress(&mut self, new: &NewSuppression) -> Outcome<Applied> {
+        if self.account(new.account)?.is_none() {
+            return Ok(Err(Refusal::NotFound));
+        }
         let key = (new.account, BaseAddress::of(&new.address).to_string());
         if self.tables.suppressions.contains(&self.rw, &key)? {
             return Ok(Err(Refusal::Exists));
@@ -36,6 +40,12 @@ impl Txn<'_> {
     }
 
     pub(crate) fn suppress_many(&mut self, new: &[NewSuppression]) -> Outcome<Applied> {
+        for new in new {
+            // Before anything is written, since a refused change leaves no trace.
+            if self.account(new.account)?.is_none() {
+                return Ok(Err(Refusal::NotFound));
+            }
+        }
         let mut added = 0;
         for new in new {
             added += usize::from(self.suppress(new)?.is_ok());

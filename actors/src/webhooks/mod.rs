@@ -1,5 +1,6 @@
 //! The webhook actor: it makes the calls that are due, each URL at its own pace.
 
+mod gate;
 mod guard;
 mod lanes;
 mod operations;
@@ -8,6 +9,7 @@ mod post;
 mod request;
 mod run;
 
+pub use gate::{HookGate, UrlCalls, WebhookSnapshot};
 pub use guard::AddressGuard;
 pub use operations::{HookDeed, HookOperations, ResentPart, TestCall, TestCallError};
 pub use post::{HookAnswer, HookError, HttpPoster, Poster, RetryAfter};
@@ -37,6 +39,11 @@ use tokio::time::Instant;
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Drain;
+
+/// What the actor is doing.
+#[derive(Message)]
+#[rtype(result = "WebhookSnapshot")]
+pub(crate) struct Snapshot;
 
 /// A call ended and is settled.
 #[derive(Message)]
@@ -212,6 +219,13 @@ impl Url {
         deps.store.read(|view| view.next_hook_due(group, Some(now)))
     }
 
+    /// What was taken up and waits here no more has its turn.
+    fn calls(&self) -> UrlCalls {
+        let ready: HashSet<_> = self.ready.iter().copied().collect();
+        let under_way = self.claimed.difference(&ready).copied().collect();
+        UrlCalls { under_way, concurrency: self.pace.limit() }
+    }
+
     fn refill(&mut self, group: &str, now: Timestamp, deps: &Deps) -> Result<(), StoreError> {
         let claimed = &self.claimed;
         let mut due = deps.store.read(|view| {
@@ -307,6 +321,15 @@ impl Handler<Drain> for WebhookActor {
 
     fn handle(&mut self, _: Drain, _: &mut Context<Self>) {
         self.draining = true;
+    }
+}
+
+impl Handler<Snapshot> for WebhookActor {
+    type Result = WebhookSnapshot;
+
+    fn handle(&mut self, _: Snapshot, _: &mut Context<Self>) -> WebhookSnapshot {
+        let called = self.urls.iter().filter(|(_, url)| url.running > 0);
+        WebhookSnapshot { urls: called.map(|(group, url)| (group.clone(), url.calls())).collect() }
     }
 }
 

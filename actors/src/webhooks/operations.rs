@@ -35,6 +35,8 @@ pub enum HookDeed {
 pub struct ResentPart {
     /// Retired hooks, each with the new one.
     pub made: Vec<(HookId, HookId)>,
+    /// Of the ids that the filter names, those that it found.
+    pub found: Vec<HookId>,
     /// Hooks of accounts that have no such webhook any more.
     pub without_webhook: usize,
     /// What is still to be done.
@@ -89,6 +91,7 @@ impl HookOperations {
         })?;
         let ids: Vec<_> =
             slice.rows.into_iter().map(|(id, _)| id).take_while(|id| *id <= stretch.last).collect();
+        let found = if filter.ids.is_empty() { Vec::new() } else { ids.clone() };
         let changed = match ids.is_empty() {
             true => 0,
             false => {
@@ -104,7 +107,7 @@ impl HookOperations {
                 self.writer.operate_hooks(HookOperation { ids, filter, now, action }).await?
             }
         };
-        Ok(Part { changed, rest: stretch.behind(slice.next) })
+        Ok(Part { changed, found, rest: stretch.behind(slice.next) })
     }
 
     /// Tells again what some of the retired hooks in `stretch` told, by default some of all that there are now.
@@ -126,6 +129,7 @@ impl HookOperations {
         })?;
         let ids: Vec<_> =
             slice.rows.into_iter().map(|(id, _)| id).take_while(|id| *id <= stretch.last).collect();
+        let found = if filter.hook.ids.is_empty() { Vec::new() } else { ids.clone() };
         let (made, without_webhook) = match ids.is_empty() {
             true => (Vec::new(), 0),
             false => {
@@ -134,7 +138,7 @@ impl HookOperations {
                 self.writer.resend_hooks(HookResend { ids, filter, now: self.clock.now() }).await?
             }
         };
-        Ok(ResentPart { made, without_webhook, rest: stretch.behind(slice.next) })
+        Ok(ResentPart { made, found, without_webhook, rest: stretch.behind(slice.next) })
     }
 
     /// Calls a webhook of an account with news that are made up, and keeps nothing of it. `url`: there rather than at

@@ -7,7 +7,6 @@ use crate::cli::{
 };
 use actors::HookDeed;
 use clap::Args;
-use mail::HookId;
 
 const PATH: &str = "/hooks/act";
 
@@ -34,12 +33,12 @@ impl ScheduleArgs {
             When::At(at) => HookDeed::Schedule(at),
             When::Plus(by) => HookDeed::Postpone(by),
         };
-        self.act.run::<HookId>(PATH, deed).await
+        self.act.run(PATH, deed).await
     }
 }
 
 impl CancelArgs {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        self.act.run::<HookId>(PATH, HookDeed::Cancel).await
+        self.act.run(PATH, HookDeed::Cancel).await
     }
 }

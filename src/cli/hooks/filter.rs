@@ -109,6 +109,7 @@ pub(super) struct FilterArgs {
 impl FilterOptions for FilterArgs {
     type Filter = HookFilter;
     const WHAT: &'static str = "hooks";
+    const LIST: &'static str = "postrider hooks list";
 
     fn selection(&self, now: Timestamp) -> Selection<HookFilter> {
         let next_attempt = ahead(&self.next_attempt, now);
@@ -132,6 +133,7 @@ pub(super) struct RetiredFilterArgs {
 impl FilterOptions for RetiredFilterArgs {
     type Filter = RetiredHookFilter;
     const WHAT: &'static str = "retired hooks";
+    const LIST: &'static str = "postrider hooks retired list";
 
     fn selection(&self, now: Timestamp) -> Selection<RetiredHookFilter> {
         let outcome = self.outcome.map(HookEnd::from);

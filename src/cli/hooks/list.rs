@@ -13,7 +13,7 @@ use crate::{
 use actors::Clock;
 use anyhow::anyhow;
 use clap::Args;
-use mail::{HookId, Timestamp};
+use mail::HookId;
 
 /// Options of `hooks list`.
 #[derive(Args)]
@@ -54,9 +54,11 @@ impl ListArgs {
         };
         let page = match self.server.target()?.access()? {
             Access::Running(control) => control.post("/hooks/list", &request).await?,
-            Access::Direct(store, _) => hooks(&store, &request).map_err(|error| anyhow!("{error}"))?,
+            Access::Direct(store, _) => {
+                hooks(&store, now, None, &request).map_err(|error| anyhow!("{error}"))?
+            }
         };
-        self.output.print(&page, |page| table(page, now))
+        self.output.print(&page, table)
     }
 }
 
@@ -65,7 +67,9 @@ impl ShowArgs {
         let now = Clock::system().now();
         let shown: ShownHook = match self.server.target()?.access()? {
             Access::Running(control) => control.get(&format!("/hooks/{}", self.id)).await?,
-            Access::Direct(store, _) => hook(&store, HookId(self.id)).map_err(|error| anyhow!("{error}"))?,
+            Access::Direct(store, _) => {
+                hook(&store, now, None, HookId(self.id)).map_err(|error| anyhow!("{error}"))?
+            }
         };
         self.output.print(&shown, |shown| {
             let mut lines = hook_lines(shown);
@@ -77,7 +81,7 @@ impl ShowArgs {
     }
 }
 
-fn table(page: &HookList<ShownHook>, now: Timestamp) -> String {
+fn table(page: &HookList<ShownHook>) -> String {
     if page.hooks.is_empty() {
         return "no hooks".to_owned();
     }
@@ -102,7 +106,7 @@ fn table(page: &HookList<ShownHook>, now: Timestamp) -> String {
             local(hook.queued),
             hook.attempts.to_string(),
             local(hook.next_attempt),
-            in_short(hook, now),
+            in_short(hook),
         ]);
     }
     format!("{table}{}", PageArgs::more(page.next.as_deref()))

@@ -9,7 +9,7 @@ use crate::{
     cli::{
         Access, OutputArgs, Progress, ServerArgs, Table,
         page::PageArgs,
-        selection::{FilterOptions, TargetArgs},
+        selection::{FilterOptions, TargetArgs, all_found},
         text::{count, local},
     },
     control::hooks::{
@@ -140,12 +140,13 @@ impl ResendArgs {
         let selection = self.target.selection(Clock::system().now())?;
         let control = self.server.target()?.control()?;
         let mut request = ResendRequest { selection, stretch: None };
-        let mut resent = Resent::default();
+        let (mut resent, mut found) = (Resent::default(), Vec::new());
         let mut progress = Progress::new();
         loop {
             let part: ResentPart = control.post("/hooks/retired/resend", &request).await?;
             resent.hooks.extend(part.made.into_iter().map(|(id, new_id)| ResentHook { id, new_id }));
             resent.without_webhook += part.without_webhook;
+            found.extend(part.found);
             request.stretch = part.rest;
             if request.stretch.is_none() {
                 break;
@@ -154,7 +155,9 @@ impl ResendArgs {
         }
         drop(progress);
         self.output.print(&resent, in_words)?;
-        if resent.hooks.is_empty() && resent.without_webhook > 0 {
+        all_found::<RetiredFilterArgs>(&request.selection, &found)?;
+        let by_id = !request.selection.filter.hook.ids.is_empty();
+        if resent.without_webhook > 0 && (by_id || resent.hooks.is_empty()) {
             bail!(
                 "the accounts have no webhook for {} any more; give them one with `postrider directory apply`",
                 count(resent.without_webhook, "hook")

@@ -7,7 +7,6 @@ use crate::cli::{
 };
 use actors::Operation;
 use clap::Args;
-use mail::QueueId;
 use store::records::Hold;
 
 /// What every one of these commands is given.
@@ -19,7 +18,7 @@ struct Common {
 
 impl Common {
     async fn run(self, operation: Operation) -> anyhow::Result<()> {
-        self.act.run::<QueueId>("/queue/act", operation).await
+        self.act.run("/queue/act", operation).await
     }
 }
 

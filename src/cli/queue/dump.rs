@@ -2,7 +2,10 @@
 
 use super::filter::FilterArgs;
 use crate::{
-    cli::{Access, ServerArgs, Usage, selection::TargetArgs},
+    cli::{
+        Access, ServerArgs, Usage,
+        selection::{TargetArgs, all_found},
+    },
     control::{
         Selection,
         queue::{ListRequest, MessageList, content, list},
@@ -49,7 +52,7 @@ impl DumpArgs {
 }
 
 async fn to_standard_output(access: &Access, selection: Selection, now: Timestamp) -> anyhow::Result<()> {
-    let found = page(access, selection, now, None, 2).await?;
+    let found = page(access, selection.clone(), now, None, 2).await?;
     match &found.messages[..] {
         [] => bail!("no message of the queue fits"),
         [one] => {
@@ -57,7 +60,7 @@ async fn to_standard_output(access: &Access, selection: Selection, now: Timestam
             let mut out = io::stdout().lock();
             match out.write_all(&content).and_then(|()| out.flush()) {
                 Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-                Ok(()) | Err(_) => Ok(()),
+                Ok(()) | Err(_) => all_found::<FilterArgs>(&selection, &[one.id]),
             }
         }
         _ => Err(Usage("more than one message fits; say with --output DIR where they go".to_owned()).into()),
@@ -65,18 +68,18 @@ async fn to_standard_output(access: &Access, selection: Selection, now: Timestam
 }
 
 async fn to_files(access: &Access, selection: Selection, now: Timestamp, dir: &Path) -> anyhow::Result<()> {
-    let mut written = 0;
+    let mut written = Vec::new();
     let mut after = None;
     loop {
         let found = page(access, selection.clone(), now, after, PAGE).await?;
         for message in &found.messages {
             let content = bytes(access, message.id).await?;
             write_new(&dir.join(format!("{}.eml", message.id)), &content)?;
-            written += 1;
+            written.push(message.id);
         }
         if found.next.is_none() {
-            eprintln!("{written} written to {}", dir.display());
-            return Ok(());
+            eprintln!("{} written to {}", written.len(), dir.display());
+            return all_found::<FilterArgs>(&selection, &written);
         }
         after = found.next;
     }

@@ -54,6 +54,7 @@ pub(super) struct FilterArgs {
 impl FilterOptions for FilterArgs {
     type Filter = QueueFilter;
     const WHAT: &'static str = "messages of the queue";
+    const LIST: &'static str = "postrider queue list";
 
     fn selection(&self, now: Timestamp) -> Selection {
         Selection {

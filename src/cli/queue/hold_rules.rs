@@ -1,7 +1,11 @@
 //! `queue hold-rules`: rules that hold messages, those in the queue and those to come.
 
 use crate::{
-    cli::{Access, OutputArgs, ServerArgs, Table, Usage, text::local},
+    cli::{
+        Access, OutputArgs, ServerArgs, Table, Usage,
+        deed::{Deed, Noun},
+        text::local,
+    },
     control::queue::{AddRuleRequest, RemoveRuleRequest, RuleAdded, ShownRule, hold_rules},
 };
 use anyhow::anyhow;
@@ -54,6 +58,8 @@ pub(in crate::cli) struct AddArgs {
 pub(in crate::cli) struct RemoveArgs {
     #[command(flatten)]
     server: ServerArgs,
+    #[command(flatten)]
+    output: OutputArgs,
     /// The rule's id
     id: u64,
 }
@@ -109,7 +115,9 @@ impl RemoveArgs {
         let control = self.server.target()?.control()?;
         let request = RemoveRuleRequest { id: HoldRuleId(self.id) };
         control.post::<()>("/queue/hold-rules/remove", &request).await?;
-        crate::cli::print(&format!("hold rule {} removed; what it holds stays held", self.id))
+        self.output.print(&Deed::new(Noun::HoldRule(self.id), "removed"), |_| {
+            format!("hold rule {} removed; what it holds stays held", self.id)
+        })
     }
 }
 

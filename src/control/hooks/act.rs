@@ -29,14 +29,15 @@ pub(super) async fn act(
     Json(request): Json<ActRequest<HookFilter, HookDeed, HookId>>,
 ) -> Result<HttpResponse, ControlError> {
     let filter = request.selection.resolve(&app.handles.store.directory())?;
-    let mut changed = 0;
+    let (mut changed, mut found) = (0, Vec::new());
     let rest = parts(request.stretch, async |stretch| {
         let part = app.handles.hooks.operate_part(&filter, request.operation, stretch).await?;
         changed += part.changed;
+        found.extend(part.found);
         Ok(part.rest)
     });
     let rest = rest.await?;
-    answer(&Part { changed, rest })
+    answer(&Part { changed, found, rest })
 }
 
 /// `POST /hooks/retired/resend`.
@@ -45,13 +46,14 @@ pub(super) async fn resend(
     Json(request): Json<ResendRequest>,
 ) -> Result<HttpResponse, ControlError> {
     let filter = request.selection.resolve(&app.handles.store.directory())?;
-    let (mut made, mut without_webhook) = (Vec::new(), 0);
+    let (mut made, mut found, mut without_webhook) = (Vec::new(), Vec::new(), 0);
     let rest = parts(request.stretch, async |stretch| {
         let part = app.handles.hooks.resend_part(&filter, stretch).await?;
         made.extend(part.made);
+        found.extend(part.found);
         without_webhook += part.without_webhook;
         Ok(part.rest)
     });
     let rest = rest.await?;
-    answer(&ResentPart { made, without_webhook, rest })
+    answer(&ResentPart { made, found, without_webhook, rest })
 }

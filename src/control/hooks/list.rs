@@ -1,6 +1,6 @@
 //! Lists of hooks, and one hook.
 
-use super::shown::{ShownHook, ShownRetiredHook};
+use super::shown::{Context, ShownHook, ShownRetiredHook};
 use crate::{
     app::App,
     control::{ControlError, Selection, answer, slices},
@@ -9,7 +9,8 @@ use actix_web::{
     HttpResponse,
     web::{self, Data, Json, Path},
 };
-use mail::HookId;
+use actors::WebhookSnapshot;
+use mail::{HookId, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{HookFilter, RetiredHookFilter, Store};
 
@@ -35,20 +36,23 @@ pub struct HookList<H> {
     pub next: Option<String>,
 }
 
-/// A page of the pending hooks.
+/// A page of the pending hooks. `snapshot` is what the webhook actor is doing, where there is one.
 ///
 /// # Errors
 /// When the request names what there is not.
 pub fn hooks(
     store: &Store,
+    now: Timestamp,
+    snapshot: Option<&WebhookSnapshot>,
     request: &HookListRequest<HookFilter>,
 ) -> Result<HookList<ShownHook>, ControlError> {
     let directory = store.directory();
     let filter = request.selection.resolve(&directory)?;
     let start = after(request.after.as_deref())?;
+    let context = Context { directory: &directory, snapshot, now };
     let (hooks, next) = slices::page(start, request.limit, |after, limit| {
         let slice = store.read(|view| view.hook_slice(&filter, *after, request.descending, limit))?;
-        let shown = slice.rows.into_iter().map(|(id, hook)| ShownHook::of(id, hook, &directory)).collect();
+        let shown = slice.rows.into_iter().map(|(id, hook)| context.hook(id, hook)).collect();
         Ok((shown, slice.next.map(Some)))
     })?;
     Ok(HookList { hooks, next: key(next) })
@@ -77,9 +81,15 @@ pub fn retired_hooks(
 ///
 /// # Errors
 /// When it is not there.
-pub fn hook(store: &Store, id: HookId) -> Result<ShownHook, ControlError> {
+pub fn hook(
+    store: &Store,
+    now: Timestamp,
+    snapshot: Option<&WebhookSnapshot>,
+    id: HookId,
+) -> Result<ShownHook, ControlError> {
     let found = store.read(|view| view.hook(id))?;
-    found.map(|hook| ShownHook::of(id, hook, &store.directory())).ok_or_else(|| {
+    let context = Context { directory: &store.directory(), snapshot, now };
+    found.map(|hook| context.hook(id, hook)).ok_or_else(|| {
         ControlError::not_found(format!(
             "no hook {id} is to be called; where it is done with, `postrider hooks retired show {id}` may know it"
         ))
@@ -115,8 +125,9 @@ pub(super) async fn list(
     app: Data<App>,
     Json(request): Json<HookListRequest<HookFilter>>,
 ) -> Result<HttpResponse, ControlError> {
-    let store = app.handles.store.clone();
-    answer(&web::block(move || hooks(&store, &request)).await??)
+    let snapshot = app.handles.webhook_snapshot().await;
+    let (store, now) = (app.handles.store.clone(), app.handles.clock.now());
+    answer(&web::block(move || hooks(&store, now, snapshot.as_ref(), &request)).await??)
 }
 
 /// `POST /hooks/retired/list`.
@@ -130,8 +141,9 @@ pub(super) async fn list_retired(
 
 /// `GET /hooks/{id}`.
 pub(super) async fn show(app: Data<App>, id: Path<u64>) -> Result<HttpResponse, ControlError> {
-    let store = app.handles.store.clone();
-    answer(&web::block(move || hook(&store, HookId(*id))).await??)
+    let snapshot = app.handles.webhook_snapshot().await;
+    let (store, now) = (app.handles.store.clone(), app.handles.clock.now());
+    answer(&web::block(move || hook(&store, now, snapshot.as_ref(), HookId(*id))).await??)
 }
 
 /// `GET /hooks/retired/{id}`.

@@ -1,6 +1,7 @@
 //! Hooks as operators see them.
 
 use crate::control::selection::account_name;
+use actors::{HookGate, WebhookSnapshot};
 use config::shown_url;
 use mail::{HookId, MsgId, QueueId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -29,8 +30,8 @@ pub struct ShownHook {
     pub attempts: usize,
     /// The earliest time of the next call.
     pub next_attempt: Timestamp,
-    /// The hook about an earlier event of the message that is to be done with first.
-    pub waits_for: Option<HookId>,
+    /// What it waits for; `None` once it is done with.
+    pub waits_for: Option<HookGate>,
     /// The hook that waits for this one.
     pub followed_by: Option<HookId>,
     /// The hook that it tells again, with the same `webhook-id`.
@@ -91,8 +92,23 @@ pub struct ShownRetiredHook {
     pub expires: Timestamp,
 }
 
+/// What is needed to show pending hooks.
+pub(super) struct Context<'c> {
+    pub(super) directory: &'c Directory,
+    pub(super) snapshot: Option<&'c WebhookSnapshot>,
+    pub(super) now: Timestamp,
+}
+
+impl Context<'_> {
+    pub(super) fn hook(&self, id: HookId, hook: HookRecord) -> ShownHook {
+        let waits_for = Some(HookGate::of(id, &hook, self.now, self.snapshot));
+        ShownHook { waits_for, ..ShownHook::done(id, hook, self.directory) }
+    }
+}
+
 impl ShownHook {
-    pub(super) fn of(id: HookId, hook: HookRecord, directory: &Directory) -> ShownHook {
+    /// As it is when it waits for nothing any more.
+    fn done(id: HookId, hook: HookRecord, directory: &Directory) -> ShownHook {
         let (recipient, news) = match hook.subject {
             HookSubject::Outgoing(told) => {
                 let event = told.event;
@@ -126,7 +142,7 @@ impl ShownHook {
             queued: hook.queued,
             attempts: hook.attempts.len(),
             next_attempt: hook.next_attempt,
-            waits_for: hook.waits_for,
+            waits_for: None,
             followed_by: hook.followed_by,
             resent_of: hook.resent_of,
             results: hook.attempts.into_iter().map(shown_attempt).collect(),
@@ -145,7 +161,7 @@ impl ShownRetiredHook {
             HookOutcome::Succeeded | HookOutcome::Failed | HookOutcome::Canceled => None,
         };
         ShownRetiredHook {
-            hook: ShownHook::of(id, retired.hook, directory),
+            hook: ShownHook::done(id, retired.hook, directory),
             outcome: retired.outcome.into(),
             success: retired.outcome == HookOutcome::Succeeded,
             superseded_by,

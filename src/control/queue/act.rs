@@ -21,14 +21,15 @@ pub(super) async fn act(
         check_transport(&app, name)?;
     }
     let filter = request.selection.resolve(&app.handles.store.directory())?;
-    let mut changed = 0;
+    let (mut changed, mut found) = (0, Vec::new());
     let rest = parts(request.stretch, async |stretch| {
         let part = app.handles.operations.operate_part(&filter, &request.operation, stretch).await?;
         changed += part.changed;
+        found.extend(part.found);
         Ok(part.rest)
     });
     let rest = rest.await?;
-    answer(&Part { changed, rest })
+    answer(&Part { changed, found, rest })
 }
 
 fn check_transport(app: &App, name: &str) -> Result<(), ControlError> {

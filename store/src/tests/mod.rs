@@ -407,6 +407,25 @@ fn many_addresses_are_suppressed_at_once_and_those_there_already_stay_as_they_ar
 }
 
 #[test]
+fn nothing_is_put_on_the_list_of_an_account_that_is_not_there() {
+    let mut f = Fixture::new();
+    let gone = AccountId(99);
+    let new = |account| NewSuppression {
+        account,
+        address: address("ann@b.example"),
+        now: NOW,
+        reason: "late".into(),
+        source: SuppressionSource::Manual,
+    };
+    for change in [Change::Suppress(new(gone)), Change::SuppressMany(vec![new(ACCOUNT), new(gone)])] {
+        assert_eq!(f.try_apply(change), Err(Refusal::NotFound));
+    }
+    for account in [ACCOUNT, gone] {
+        assert!(f.store.read(|view| view.suppressions(account, None, 10)).unwrap().is_empty());
+    }
+}
+
+#[test]
 fn a_refused_change_leaves_no_trace_and_harms_no_other() {
     let mut f = Fixture::new();
     let from_id = FromId::new(NOW, [7; 12]);
