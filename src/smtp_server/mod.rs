@@ -1,4 +1,4 @@
-//! SMTP servers, whatever they are for: the listeners, and the sessions on them, in which an [`Owner`] decides.
+//! SMTP servers, whatever they are for: the listeners, and the sessions on them, in which an `Owner` decides.
 
 mod admission;
 mod deadlines;

@@ -23,7 +23,7 @@ pub enum ServerStep {
     Auth(AuthQuestion),
     /// Is this return path welcome? 2xx accepts.
     Mail(MailCommand),
-    /// Is this recipient? 2xx accepts; the envelope so far is in [`ServerSession::envelope`].
+    /// Is this recipient? 2xx accepts; the envelope so far is in [`super::ServerSession::envelope`].
     Rcpt(RcptCommand),
     /// A message for the envelope. Answer once it is kept, or refused.
     Message(ReceivedMessage),
