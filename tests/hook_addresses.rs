@@ -5,7 +5,10 @@ use postrider::control::{
     Selection,
     hooks::{HookListRequest, retired_hooks},
 };
-use std::{net::Ipv4Addr, sync::Arc};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 use store::{
     RetiredHookFilter,
     records::{AccountRecord, HookOutcome, IncomingWebhook, OutgoingWebhook},
@@ -38,19 +41,23 @@ async fn addresses_that_are_not_public_are_refused_at_every_attempt() {
     assert!(receiver.calls().is_empty());
 }
 
-#[tokio::test]
-async fn of_the_addresses_of_a_name_only_those_that_are_allowed_are_dialled() {
-    let allowed = HookReceiver::start().await;
-    let refused = HookReceiver::at((Ipv4Addr::new(127, 0, 0, 2), allowed.port()).into()).await;
-    let dns = DnsServer::start("hooks.test A 127.0.0.2\nhooks.test A 10.0.0.1\nhooks.test A 127.0.0.1").await;
-    let nameserver = dns.address();
-    let server = Embedded::calling(allowed.url_at("hooks.test"))
+/// A server that calls the receiver by a name, and no address but 127.0.0.1.
+async fn calling_where_allowed(receiver: &HookReceiver, nameserver: SocketAddr) -> Embedded {
+    Embedded::calling(receiver.url_at("hooks.test"))
         .settings(|settings| {
             settings.webhooks.allow_networks = vec!["127.0.0.1/32".parse().expect("a network")];
             settings.dns.nameservers = vec![nameserver];
         })
         .start()
-        .await;
+        .await
+}
+
+#[tokio::test]
+async fn of_the_addresses_of_a_name_only_those_that_are_allowed_are_dialled() {
+    let allowed = HookReceiver::start().await;
+    let refused = HookReceiver::at((Ipv4Addr::new(127, 0, 0, 2), allowed.port()).into()).await;
+    let dns = DnsServer::start("hooks.test A 127.0.0.2\nhooks.test A 10.0.0.1\nhooks.test A 127.0.0.1").await;
+    let server = calling_where_allowed(&allowed, dns.address()).await;
     server.send("rider@localhost").await;
     let hook = server.retired_hook(1).await;
     assert_eq!((hook.outcome, hook.hook.attempts.len()), (HookOutcome::Succeeded, 1));
@@ -67,14 +74,7 @@ async fn a_name_that_moves_between_calls_is_judged_where_it_is_then() {
     })
     .await;
     let second = HookReceiver::at((Ipv4Addr::new(127, 0, 0, 2), first.port()).into()).await;
-    let nameserver = dns.address();
-    let server = Embedded::calling(first.url_at("hooks.test"))
-        .settings(|settings| {
-            settings.webhooks.allow_networks = vec!["127.0.0.1/32".parse().expect("a network")];
-            settings.dns.nameservers = vec![nameserver];
-        })
-        .start()
-        .await;
+    let server = calling_where_allowed(&first, dns.address()).await;
     server.send("rider@localhost").await;
     let hook = server.retired_hook(1).await;
     assert_eq!(hook.outcome, HookOutcome::Failed);

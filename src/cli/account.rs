@@ -138,9 +138,8 @@ impl AddArgs {
         };
         let record = account.record(&edit.target.settings().retention, Clock::system().now());
         edit.put_account(record).await?;
-        let text = format!("added account {}", self.name);
         let deed = Deed { password: made_up, ..Deed::new(Noun::Account(self.name), "added") };
-        self.output.print(&deed, |deed| with_password(text, deed))
+        self.output.print(&deed, |deed| with_password(deed.to_string(), deed))
     }
 }
 
@@ -222,8 +221,7 @@ impl ChangeArgs {
     }
 
     fn told(self, done: &'static str) -> anyhow::Result<()> {
-        let text = format!("{done} account {}", self.one.name);
-        self.output.print(&Deed::new(Noun::Account(self.one.name), done), |_| text)
+        self.output.print(&Deed::new(Noun::Account(self.one.name), done), Deed::to_string)
     }
 }
 

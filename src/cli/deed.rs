@@ -1,6 +1,7 @@
 //! What a command did with one domain, account or rule, for programs; people read a sentence.
 
 use serde::Serialize;
+use std::fmt;
 
 /// What was done.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -28,6 +29,18 @@ impl Deed {
     /// Without a password.
     pub(super) fn new(what: Noun, done: &'static str) -> Deed {
         Deed { what, done, password: None }
+    }
+}
+
+/// As `added account app`.
+impl fmt::Display for Deed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Deed { what, done, password: _ } = self;
+        match what {
+            Noun::Account(name) => write!(f, "{done} account {name}"),
+            Noun::Domain(name) => write!(f, "{done} domain {name}"),
+            Noun::HoldRule(id) => write!(f, "{done} hold rule {id}"),
+        }
     }
 }
 

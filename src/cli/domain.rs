@@ -110,12 +110,9 @@ impl AddArgs {
         edit.put_domain(new_domain(self.name.clone(), Clock::system().now())?).await?;
         let dir = self.server.localserve_dir().map(|dir| format!(" --dir {}", dir.display()));
         let deed = Deed::new(Noun::Domain(self.name.to_string()), "added");
-        self.output.print(&deed, |_| {
-            format!(
-                "added domain {}\nits DNS records are shown by: postrider domain show {0}{}",
-                self.name,
-                dir.unwrap_or_default()
-            )
+        self.output.print(&deed, |deed| {
+            let show = format!("postrider domain show {}{}", self.name, dir.unwrap_or_default());
+            format!("{deed}\nits DNS records are shown by: {show}")
         })
     }
 }
@@ -203,9 +200,7 @@ impl ChangeArgs {
     }
 
     fn told(self, done: &'static str) -> anyhow::Result<()> {
-        let name = self.one.name.to_string();
-        let text = format!("{done} domain {name}");
-        self.output.print(&Deed::new(Noun::Domain(name), done), |_| text)
+        self.output.print(&Deed::new(Noun::Domain(self.one.name.to_string()), done), Deed::to_string)
     }
 }
 
